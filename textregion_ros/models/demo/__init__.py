@@ -1,0 +1,1 @@
+"""The bundled demo models: configurations, weights and their checksums."""
