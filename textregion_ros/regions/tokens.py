@@ -1,0 +1,93 @@
+"""Region masks × patch values -> region tokens (TextRegion, arXiv 2505.23769).
+
+Everything here is differentiable, so that training can use the very same token.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from textregion_ros.regions.bilinear import make_taps, sample
+
+MASK_CEILING = 3.0  # soft masks are mask logits clamped to [0, 3]
+
+
+class TokenHead(Protocol):
+    """What an encoder adds: the map from pooled values to the space of its text vectors."""
+
+    def pool(self, values: Tensor, masks: Tensor) -> Tensor:
+        """Values P×D and masks R×P in [0, 1] -> tokens R×d of any length."""
+        ...
+
+
+def group_max(values: Tensor, groups: Tensor) -> Tensor:
+    """Pixelwise maximum over each group: values K×…, groups int64 [K] (−1 in none) -> R×…."""
+    used = groups >= 0
+    count = int(groups.max()) + 1 if len(groups) else 0
+    floor = values.new_full((count, *values.shape[1:]), float("-inf"))
+    index = groups[used].reshape(-1, *[1] * (values.ndim - 1)).expand_as(values[used])
+    return floor.scatter_reduce_(0, index, values[used], "amax")
+
+
+def grid_masks(
+    logits: Tensor, groups: Tensor, size: tuple[int, int], grid: tuple[int, int]
+) -> Tensor:
+    """Soft masks of the fused regions on the token grid, R×P in [0, 1].
+
+    `logits`: K×L×L mask logits of the candidates, `groups`: int64 [K], `size`: (h, w) of the
+    rescaled image, `grid`: (Ph, Pw). Equals making the masks at h×w and resizing them, but only
+    the 2Ph×2Pw pixels which that resize reads are ever computed.
+    """
+    device = logits.device
+    to_grid = [make_taps(full, cells, device) for full, cells in zip(size, grid, strict=True)]
+    to_full = [
+        make_taps(logits.shape[-1], full, device).at(torch.cat([taps.low, taps.high]))
+        for full, taps in zip(size, to_grid, strict=True)
+    ]
+    soft = sample(logits.float().clamp(0.0, MASK_CEILING), *to_full)
+    soft = group_max(soft.half().float(), groups)  # the method keeps its masks in half precision
+    rows, columns = grid
+    soft = torch.lerp(soft[:, :rows], soft[:, rows:], to_grid[0].weight[:, None])
+    soft = torch.lerp(soft[..., :columns], soft[..., columns:], to_grid[1].weight)
+    return soft.clamp(0.0, 1.0).flatten(1)
+
+
+def local_patches(values: Tensor, masks: Tensor, threshold: float) -> Tensor:
+    """bool [P]: the patches that resemble their own regions more than the others.
+
+    `values`: P×D, `masks`: R×P. A patch's mean cosine to the regions it lies in, less that to the
+    regions it does not lie in, must reach `threshold`; those that fail carry global content.
+    """
+    unit = F.normalize(values, dim=-1)
+    inside = (masks > 0).to(values.dtype)
+    likeness = unit @ (inside @ unit).T / inside.sum(1)  # P×R, never P×P
+    own, owners = (likeness * inside.T).sum(1), inside.sum(0)
+    other, others = likeness.sum(1) - own, len(masks) - owners
+    return own / (owners + 1e-9) - other / (others + 1e-9) >= threshold
+
+
+def region_tokens(
+    head: TokenHead,
+    values: Tensor,
+    masks: Tensor,
+    global_patch_threshold: float | None,
+    normalise_values: bool,
+) -> tuple[Tensor, Tensor]:
+    """Unit tokens K×d of the regions that keep a patch, and their indices int64 [K].
+
+    `values`: P×D on the token grid, `masks`: R×P in [0, 1]. `global_patch_threshold` None leaves
+    every patch in. `normalise_values` scales each patch's value to unit length before pooling.
+    """
+    kept = (masks.sum(1) > 0).nonzero()[:, 0]
+    masks = masks[kept]
+    if global_patch_threshold is not None and len(kept):
+        masks = masks * local_patches(values, masks, global_patch_threshold)
+        covered = masks.sum(1) > 0
+        kept, masks = kept[covered], masks[covered]
+    if normalise_values:
+        values = F.normalize(values, dim=-1)
+    return F.normalize(head.pool(values, masks), dim=-1), kept

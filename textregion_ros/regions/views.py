@@ -1,0 +1,82 @@
+"""The views of an image that an encoder sees, and their values put back on one token grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as TF
+
+
+def rescaled_size(height: int, width: int, scale: tuple[int, int]) -> tuple[int, int]:
+    """Largest size of the same aspect whose long and short sides fit `scale`, at least 1×1 px."""
+    factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
+    return max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
+
+
+def rescale(rgb: np.ndarray, scale: tuple[int, int]) -> np.ndarray:
+    """RGB uint8 H×W×3 to `rescaled_size`, bilinear."""
+    height, width = rescaled_size(*rgb.shape[:2], scale)
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def squash(rgb: np.ndarray, crop_size: int) -> np.ndarray:
+    """RGB uint8 H×W×3 to crop×crop, aspect ignored, bilinear."""
+    return cv2.resize(rgb, (crop_size, crop_size), interpolation=cv2.INTER_LINEAR)
+
+
+def window_counts(height: int, width: int, crop_size: int) -> tuple[int, int]:
+    """How many windows (rows, columns) an image is cut into."""
+    return max(height // crop_size, 1), max(width // crop_size, 1)
+
+
+def windows(height: int, width: int, crop_size: int) -> list[tuple[slice, slice]]:
+    """Row-major windows of equal size; the last ones are pulled back into the image."""
+    rows, columns = window_counts(height, width, crop_size)
+    tall, wide = math.ceil(height / rows), math.ceil(width / columns)
+    tops = [min(row * tall, height - tall) for row in range(rows)]
+    lefts = [min(column * wide, width - wide) for column in range(columns)]
+    return [(slice(y, y + tall), slice(x, x + wide)) for y in tops for x in lefts]
+
+
+def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
+    """RGB uint8 H×W×3 to float32 3×H×W in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1).float() / 255.0
+
+
+def multi_resolution_views(image: Tensor, crop_size: int, interpolation: str) -> Tensor:
+    """The whole image, then its windows, each squashed to crop×crop: float32 V×3×crop×crop.
+
+    `image`: float32 3×h×w in 0..1. Antialiased; bicubic values may leave 0..1 a little.
+    """
+    size, mode = [crop_size, crop_size], InterpolationMode(interpolation)
+    parts = torch.stack([image[:, y, x] for y, x in windows(*image.shape[1:], crop_size)])
+    whole = TF.resize(image[None], size, mode, antialias=True)
+    return torch.cat([whole, TF.resize(parts, size, mode, antialias=True)])
+
+
+def normalise(views: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Views V×3×h×w in 0..1 with the encoder's channel mean and deviation taken out."""
+    return TF.normalize(views, list(mean), list(std))
+
+
+def merge_views(values: Tensor, counts: tuple[int, int], global_weight: float) -> Tensor:
+    """Values of the views on one grid (the multi-resolution fusion of TextRegion).
+
+    `values`: V×p²×D, the whole image first. Returns Ph×Pw×D with Ph = p·rows, Pw = p·columns:
+    global_weight × the upsampled global map + the tiled windows; a single view is returned alone.
+    """
+    side, (rows, columns), dim = math.isqrt(values.shape[1]), counts, values.shape[2]
+    if len(values) == 1:
+        return values[0].reshape(side, side, dim)
+    tiles = values[1:].reshape(rows, columns, side, side, dim)
+    tiles = tiles.permute(0, 2, 1, 3, 4).reshape(rows * side, columns * side, dim)
+    whole = values[:1].reshape(1, side, side, dim).permute(0, 3, 1, 2)
+    whole = F.interpolate(whole, size=tiles.shape[:2], mode="bilinear", align_corners=False)
+    return global_weight * whole[0].permute(1, 2, 0) + tiles
