@@ -143,7 +143,9 @@ def test_proposals(case):
         fuse_threshold=case["fuse_threshold"] if case["fuse"] else None,
     )
     candidates = select_candidates(
-        torch.from_numpy(data["low_res_logits"]), torch.from_numpy(data["iou_predictions"]), settings
+        torch.from_numpy(data["low_res_logits"]),
+        torch.from_numpy(data["iou_predictions"]),
+        settings,
     )
     size = tuple(case["original_height_width"])
     groups = fuse(candidates, size, settings)

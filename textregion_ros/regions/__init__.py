@@ -1,0 +1,35 @@
+"""The TextRegion method without ROS: an image into region tokens, sentences into regions."""
+
+from textregion_ros.regions.errors import (
+    BadImage,
+    BadProfile,
+    BadQuery,
+    BadText,
+    CheckpointAltered,
+    CheckpointMissing,
+    MissingExtra,
+    TextRegionError,
+    UnknownProfile,
+)
+from textregion_ros.regions.pipeline import TextRegion
+from textregion_ros.regions.profile import Profile, load_profile, profile_names
+from textregion_ros.regions.results import EncodedFrame, Grounding, Region
+
+__all__ = [
+    "BadImage",
+    "BadProfile",
+    "BadQuery",
+    "BadText",
+    "CheckpointAltered",
+    "CheckpointMissing",
+    "EncodedFrame",
+    "Grounding",
+    "MissingExtra",
+    "Profile",
+    "Region",
+    "TextRegion",
+    "TextRegionError",
+    "UnknownProfile",
+    "load_profile",
+    "profile_names",
+]

@@ -38,7 +38,9 @@ def sample(maps: Tensor, rows: Taps, columns: Taps) -> Tensor:
     """Maps [..., H, W] float at the crossings of `rows` and `columns`: [..., n_rows, n_columns]."""
     weight = rows.weight[:, None].to(maps.dtype)
     maps = torch.lerp(maps[..., rows.low, :], maps[..., rows.high, :], weight)
-    return torch.lerp(maps[..., columns.low], maps[..., columns.high], columns.weight.to(maps.dtype))
+    return torch.lerp(
+        maps[..., columns.low], maps[..., columns.high], columns.weight.to(maps.dtype)
+    )
 
 
 def sample_weights(source: int, taps: Taps) -> Tensor:

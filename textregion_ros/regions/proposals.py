@@ -15,32 +15,13 @@ from torch import Tensor, nn
 from torchvision.ops import masks_to_boxes, nms
 
 from textregion_ros.regions.bilinear import Taps, make_taps, sample_weights
+from textregion_ros.regions.profile import ProposalSettings
 from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_LIMIT = 32.0
+BLOCK_VALUES = 8_000_000  # float32 values looked at together when masks are compared
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class ProposalSettings:
-    """Constants of the mask stage.
-
-    points_per_side: prompts per image side. pred_iou_thresh: predicted IoU must exceed it.
-    stability_thresh: least ratio of the areas at logit +offset and −offset (stability_offset).
-    box_nms_thresh: box IoU above which the lower-scored mask is dropped. min_mask_size: area in
-    low-resolution pixels a mask must exceed. fuse_threshold: containment above which masks are one
-    region, None to leave them apart. fuse_box_iou: only pairs above this box IoU are compared.
-    """
-
-    points_per_side: int
-    pred_iou_thresh: float
-    stability_thresh: float
-    stability_offset: float
-    box_nms_thresh: float
-    min_mask_size: int
-    fuse_threshold: float | None
-    fuse_box_iou: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -141,9 +122,11 @@ def min_sums(soft: Tensor, left: Tensor, right: Tensor, rows: Taps, columns: Tap
     smaller at all four, it is so in between, and the sum is linear in them. Only in the other
     cells, where the two masks' surfaces cross, are the pixels looked at.
     """
+    if not len(left):
+        return soft.new_zeros(0)
     weights = [sample_weights(soft.shape[1], axis) for axis in (rows, columns)]
-    pairs = max(1, 8_000_000 // soft[0].numel()) if len(soft) else 1
-    parts = [soft.new_zeros(0)]
+    pairs = max(1, BLOCK_VALUES // soft[0].numel())
+    parts = []
     for a, b in zip(left.split(pairs), right.split(pairs), strict=True):
         a, b = soft[a], soft[b]
         smaller = torch.einsum("nhw,h,w->n", torch.minimum(a, b), *weights)
@@ -159,7 +142,7 @@ def _crossing_excess(a: Tensor, b: Tensor, rows: Taps, columns: Taps) -> Tensor:
     excess = a.new_zeros(len(a))
     row_pixels, row_count = _cell_pixels(rows, a.shape[1])
     column_pixels, column_count = _cell_pixels(columns, a.shape[2])
-    block = max(1, 8_000_000 // max(1, row_pixels.shape[1] * column_pixels.shape[1]))
+    block = max(1, BLOCK_VALUES // max(1, row_pixels.shape[1] * column_pixels.shape[1]))
     for n, y, x in zip(pair.split(block), top.split(block), left.split(block), strict=True):
         y1, x1 = (y + 1).clamp(max=a.shape[1] - 1), (x + 1).clamp(max=a.shape[2] - 1)
         dy, dx = row_pixels[y][:, :, None], column_pixels[x][:, None, :]

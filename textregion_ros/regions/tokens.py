@@ -57,7 +57,7 @@ def grid_masks(
 
 
 def local_patches(values: Tensor, masks: Tensor, threshold: float) -> Tensor:
-    """bool [P]: the patches that resemble their own regions more than the others.
+    """Which patches resemble their own regions more than the others: bool [P].
 
     `values`: P×D, `masks`: R×P. A patch's mean cosine to the regions it lies in, less that to the
     regions it does not lie in, must reach `threshold`; those that fail carry global content.
