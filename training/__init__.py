@@ -1,0 +1,1 @@
+"""How the bundled demo models are made: scenes, training, report."""

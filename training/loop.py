@@ -1,0 +1,104 @@
+"""The training loop both models share: warm-up, constant rate, linear decay, exact resume."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from numpy.random import Generator, default_rng
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+WARMUP, LOG_EVERY, SAVE_EVERY = 150, 20, 100
+
+Step = Callable[[Generator], tuple[Tensor, dict[str, float]]]
+
+
+def arguments(description: str, config: str, steps: int, decay: int) -> argparse.Namespace:
+    """Read the command line both trainings share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
+    parser.add_argument("--out", type=Path, required=True, help="resumes what it finds there")
+    parser.add_argument(
+        "--config", type=Path, default=Path(str(files("textregion_ros.models.demo") / config))
+    )
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--decay", type=int, default=decay, help="last steps, rate falling to 0")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    return args
+
+
+def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Namespace) -> None:
+    """Train until `args.steps`; the weights of `kept` go to model.safetensors as float16.
+
+    A run that was cut off goes on from its last checkpoint just as if it had not been, and may
+    be given other `--steps` as long as its decay has not begun.
+    """
+    args.out.mkdir(parents=True, exist_ok=True)
+    optimizer = _optimizer(trainer, args.lr)
+    rng, first = default_rng(args.seed), 0
+    state = args.out / "state.pt"
+    if state.exists():
+        first = _restore(state, trainer, optimizer, rng)
+    start = time.monotonic()
+    with (args.out / "log.csv").open("a") as log:
+        for step in range(first, args.steps):
+            rate = min(1, (step + 1) / WARMUP, (args.steps - step) / max(args.decay, 1))
+            for group in optimizer.param_groups:
+                group["lr"] = args.lr * rate
+            loss, figures = step_loss(rng)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
+            optimizer.step()
+            if step % LOG_EVERY == 0:
+                row = ",".join(f"{name}={value:.4f}" for name, value in figures.items())
+                print(f"{step},{time.monotonic() - start:.0f}s,{row}", file=log, flush=True)
+            if (step + 1) % SAVE_EVERY == 0 or step + 1 == args.steps:
+                _save(state, trainer, optimizer, rng, step + 1)
+                half = {k: v.half().contiguous() for k, v in kept.state_dict().items()}
+                save_file(half, args.out / "model.safetensors")
+
+
+def _optimizer(trainer: nn.Module, lr: float) -> torch.optim.Optimizer:
+    matrices = [p for p in trainer.parameters() if p.ndim >= 2]
+    others = [p for p in trainer.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": 0.05},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+
+
+def _save(
+    path: Path, trainer: nn.Module, optimizer: torch.optim.Optimizer, rng: Generator, step: int
+) -> None:
+    state = {
+        "trainer": trainer.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "rng": pickle.dumps(rng.bit_generator.state),
+        "step": step,
+    }
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def _restore(
+    path: Path, trainer: nn.Module, optimizer: torch.optim.Optimizer, rng: Generator
+) -> int:
+    state = torch.load(path, weights_only=True)
+    trainer.load_state_dict(state["trainer"])
+    optimizer.load_state_dict(state["optimizer"])
+    rng.bit_generator.state = pickle.loads(state["rng"])
+    return state["step"]
