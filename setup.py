@@ -1,4 +1,4 @@
-"""The library and the `textregion` command, without ROS. ROS builds the package by CMakeLists.txt."""
+"""Installs the library and the `textregion` command with pip; ROS goes by CMakeLists.txt."""
 
 from setuptools import find_packages, setup
 
@@ -13,7 +13,7 @@ setup(
         exclude=["textregion_ros.node", "textregion_ros.node.*"],
     ),
     package_data={
-        "": ["*.yaml", "*.json", "*.safetensors", "*.md", "*.txt", "*.mcap", "*.html", "SHA256SUMS"],
+        "": ["*"],
         "textregion_ros.regions": ["profiles/*.yaml"],
     },
     # The versions that are tested are in requirements.txt.
@@ -32,6 +32,7 @@ setup(
         "safetensors",
         "huggingface_hub",
         "PyYAML",
+        "dacite",
         "dacite",
         "supervision",
         "rosbags",
