@@ -98,15 +98,15 @@ def make_world(seed: int, number: int) -> World:
 def make_scene(world: World, rng: Generator, held_out: bool = True) -> Scene:
     """Draw and render one scene; without `held_out`, none of the held-out pairs is in it."""
     camera = _draw_camera(rng)
-    _draw_light(world, rng)
-    _draw_room(world, rng)
+    draw_light(world, rng)
+    draw_room(world, rng)
     placed = _place(world, camera, rng)
     pairs = _paint(world, list(placed), rng, held_out)
     world.show(())
     table = world.table_image(camera)
     world.arrange(placed)
     colour, depth, slots = world.render(camera)
-    objects, masks = _describe(world, camera, placed, pairs, slots)
+    objects, masks = describe(world, camera, placed, pairs, slots)
     return Scene(colour, depth, masks, table, camera, objects)
 
 
@@ -119,7 +119,8 @@ def _draw_camera(rng: Generator) -> Camera:
     return look_at(eye, target, SIZE[1] / 2 / np.tan(fovy / 2), SIZE)
 
 
-def _draw_light(world: World, rng: Generator) -> None:
+def draw_light(world: World, rng: Generator) -> None:
+    """Set lamps at random; the first always shines and casts shadows."""
     model = world.model
     model.vis.headlight.ambient[:] = rng.uniform(0.15, 0.4)
     model.vis.headlight.diffuse[:] = rng.uniform(0.05, 0.35)
@@ -137,7 +138,8 @@ def _draw_light(world: World, rng: Generator) -> None:
         model.light_cutoff[index], model.light_exponent[index] = 80, 1
 
 
-def _draw_room(world: World, rng: Generator) -> None:
+def draw_room(world: World, rng: Generator) -> None:
+    """Give table, floor, walls and clutter textures at random."""
     model = world.model
     choice = [model.material(f"texture{k}").id for k in rng.permutation(6)]
     for material in choice:
@@ -164,19 +166,20 @@ def _place(world: World, camera: Camera, rng: Generator) -> dict[int, tuple[np.n
         for index in map(int, rng.permutation(pool)):
             if len(placed) == count:
                 break
-            spot = _draw_free_spot(world, camera, placed, index, rng)
+            spot = draw_free_spot(world, camera, placed, index, rng)
             if spot is not None:
                 placed[index] = spot
     return placed
 
 
-def _draw_free_spot(
+def draw_free_spot(
     world: World,
     camera: Camera,
     placed: dict[int, tuple[np.ndarray, float]],
     index: int,
     rng: Generator,
 ) -> tuple[np.ndarray, float] | None:
+    """A table point in view and a yaw at which the slot is clear of those placed, or None."""
     slots = world.slots
     for _ in range(60):
         spot, yaw = _draw_spot(camera, rng), rng.uniform(-np.pi, np.pi)
@@ -212,9 +215,7 @@ def _overlap(a: Slot, at: np.ndarray, yaw: float, b: Slot, bt: np.ndarray, byaw:
     return True
 
 
-def _paint(
-    world: World, indices: list[int], rng: Generator, held_out: bool
-) -> dict[int, str]:
+def _paint(world: World, indices: list[int], rng: Generator, held_out: bool) -> dict[int, str]:
     """Give every labelled object a colour; a quarter share theirs with an earlier one."""
     chosen: dict[int, str] = {}
     for index in indices:
@@ -225,7 +226,7 @@ def _paint(
         shared = sorted(set(chosen.values()) & set(allowed))
         colour = str(rng.choice(shared if shared and rng.random() < 0.25 else allowed))
         chosen[index] = colour
-        _paint_slot(world, slot, _shade(colour, rng), rng)
+        paint(world, slot, colour, rng)
     return chosen
 
 
@@ -234,7 +235,9 @@ def _shade(colour: str, rng: Generator) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb((hue / 360) % 1, saturation, value)
 
 
-def _paint_slot(world: World, slot: Slot, rgb: tuple[float, float, float], rng: Generator) -> None:
+def paint(world: World, slot: Slot, colour: str, rng: Generator) -> None:
+    """Give an object a shade of the colour, and its metal and paper parts tones of their own."""
+    rgb = _shade(colour, rng)
     grey, cream = rng.uniform(0.35, 0.75), rng.uniform(0.75, 0.95)
     look = {
         "paint": (rgb, rng.uniform(0, 0.6), rng.uniform(0, 0.8)),
@@ -248,13 +251,17 @@ def _paint_slot(world: World, slot: Slot, rgb: tuple[float, float, float], rng: 
         world.model.mat_shininess[material] = shininess
 
 
-def _describe(
+def describe(
     world: World,
     camera: Camera,
     placed: dict[int, tuple[np.ndarray, float]],
     pairs: dict[int, str],
     slots: np.ndarray,
 ) -> tuple[tuple[SceneObject, ...], np.ndarray]:
+    """The labelled objects, with their colours in `pairs`, in a rendered slot image, and their ids.
+
+    Leaves the world showing one object only. Objects below MIN_PIXELS are left out.
+    """
     masks = np.zeros(slots.shape, np.uint16)
     objects = []
     for index, colour in pairs.items():
