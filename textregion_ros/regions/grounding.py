@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from textregion_ros.regions.bilinear import make_taps, sample
+from textregion_ros.regions.bilinear import Taps, make_taps, sample
 from textregion_ros.regions.errors import BadQuery
 from textregion_ros.regions.results import Box, EncodedFrame, Grounding, Region
 
@@ -91,15 +91,20 @@ def boxes_at(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows, columns = make_taps(masks.shape[1], size[0]), make_taps(masks.shape[2], size[1])
     for box, logits in zip(boxes, masks, strict=True):
         x, y, w, h = mask_box(logits > 0)
-        inner_rows = ((rows.high >= y) & (rows.low < y + h)).nonzero()[:, 0]
-        inner_columns = ((columns.high >= x) & (columns.low < x + w)).nonzero()[:, 0]
+        near_rows, near_columns = _reading(rows, y, y + h), _reading(columns, x, x + w)
         part = sample(
-            torch.from_numpy(logits).float(), rows.at(inner_rows), columns.at(inner_columns)
+            torch.from_numpy(logits).float(), rows.at(near_rows), columns.at(near_columns)
         )
         box[:] = mask_box((part > 0).numpy())
         if box[2]:
-            box[:2] += np.array([int(inner_columns[0]), int(inner_rows[0])], np.int32)
+            box[:2] += (near_columns.start, near_rows.start)
     return boxes
+
+
+def _reading(taps: Taps, start: int, stop: int) -> slice:
+    """The target samples that read any of the source samples start … stop−1."""
+    first = int(np.searchsorted(taps.high.numpy(), start))
+    return slice(first, int(np.searchsorted(taps.low.numpy(), stop)))
 
 
 def mask_box(mask: np.ndarray) -> Box:

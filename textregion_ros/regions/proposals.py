@@ -136,9 +136,9 @@ def min_sums(soft: Tensor, left: Tensor, right: Tensor, rows: Taps, columns: Tap
 
 def _crossing_excess(a: Tensor, b: Tensor, rows: Taps, columns: Taps) -> Tensor:
     """What the pixels in crossing cells add to the sum of the resized smaller mask, [N]."""
-    gap = F.pad(a - b, (0, 1, 0, 1), mode="replicate")[:, None]
-    crossing = (F.max_pool2d(gap, 2, 1) > 0) & (F.max_pool2d(-gap, 2, 1) > 0)
-    pair, top, left = crossing[:, 0].nonzero().T
+    gap = F.pad(a - b, (0, 1, 0, 1), mode="replicate")
+    crossing = _at_any_corner(gap > 0) & _at_any_corner(gap < 0)
+    pair, top, left = crossing.nonzero().T
     excess = a.new_zeros(len(a))
     row_pixels, row_count = _cell_pixels(rows, a.shape[1])
     column_pixels, column_count = _cell_pixels(columns, a.shape[2])
@@ -155,6 +155,12 @@ def _crossing_excess(a: Tensor, b: Tensor, rows: Taps, columns: Taps) -> Tensor:
         used = row_count[y][:, :, None] & column_count[x][:, None, :]
         excess.index_add_(0, n, ((torch.minimum(first, second) - linear) * used).sum((1, 2)))
     return excess
+
+
+def _at_any_corner(samples: Tensor) -> Tensor:
+    """Whether any of a cell's four corners is True: bool N×(h+1)×(w+1) -> N×h×w."""
+    columns = samples[..., 1:] | samples[..., :-1]
+    return columns[:, 1:] | columns[:, :-1]
 
 
 def _blend(corners: Tensor, dy: Tensor, dx: Tensor) -> Tensor:

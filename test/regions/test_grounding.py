@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from textregion_ros.regions import BadQuery, EncodedFrame
+from textregion_ros.regions.grounding import (
+    answer,
+    boxes_at,
+    check_query,
+    distinct,
+    mask_at,
+    mask_box,
+    relevancy,
+    union_box,
+)
+from textregion_ros.regions.pipeline import mask_overlaps
+
+
+def frame_of(masks, size=(30, 40)):
+    masks = np.asarray(masks, np.float16)
+    return EncodedFrame(
+        image_size=size,
+        masks=masks,
+        boxes=boxes_at(masks, size),
+        tokens=np.eye(len(masks), 8, dtype=np.float32),
+        overlaps=mask_overlaps(torch.from_numpy(masks)).numpy(),
+    )
+
+
+def square(y, x, side, size=16):
+    logits = np.full((size, size), -4.0)
+    logits[y : y + side, x : x + side] = 4.0
+    return logits
+
+
+def test_relevancy_is_the_worst_pairwise_softmax():
+    rng = np.random.default_rng(0)
+    tokens, texts = rng.normal(size=(5, 8)), rng.normal(size=(4, 8))
+    tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    got = relevancy(tokens, texts[0], texts[1:], scale=20.0, bias=-3.0)
+    pairs = np.exp(20.0 * tokens @ texts.T)
+    expected = (pairs[:, :1] / (pairs[:, :1] + pairs[:, 1:])).min(1)
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    alone = relevancy(tokens, texts[0], texts[:0], scale=20.0, bias=-3.0)
+    np.testing.assert_allclose(alone, 1 / (1 + np.exp(3.0 - 20.0 * tokens @ texts[0])), rtol=1e-5)
+
+
+def test_relevancy_of_extreme_logits_is_finite():
+    tokens = np.array([[1.0], [-1.0]], np.float32)
+    scores = relevancy(tokens, np.array([1.0]), np.zeros((0, 1)), scale=1e6, bias=0.0)
+    assert scores.tolist() == [1.0, 0.0]
+
+
+def test_best_first_with_margins_and_the_union():
+    frame = frame_of([square(1, 1, 4), square(9, 9, 4), square(1, 9, 4)])
+    found = answer(frame, "cup", np.array([0.6, 0.9, 0.2], np.float32), 0.5, top_k=0)
+    assert found.found
+    assert [region.id for region in found.regions] == [1, 0]
+    assert [region.margin for region in found.regions] == pytest.approx([0.3, 0.4])
+    assert found.score == pytest.approx(0.9)
+    x, y, w, h = found.box
+    both = found.regions[0].mask | found.regions[1].mask
+    assert mask_box(both) == (x, y, w, h)
+
+
+def test_top_k_keeps_the_true_runner_up():
+    frame = frame_of([square(1, 1, 4), square(9, 9, 4)])
+    (best,) = answer(frame, "cup", np.array([0.6, 0.9]), 0.0, top_k=1).regions
+    assert (best.id, best.margin) == (1, pytest.approx(0.3))
+
+
+def test_not_found_is_an_answer_with_its_score():
+    frame = frame_of([square(1, 1, 4)])
+    missed = answer(frame, "cup", np.array([0.4]), 0.5, top_k=1)
+    assert (missed.found, missed.regions, missed.box) == (False, (), None)
+    assert missed.score == pytest.approx(0.4)
+    assert answer(frame, "cup", np.array([0.0]), 0.0, top_k=1).found
+
+
+def test_near_duplicates_of_a_better_region_are_left_out():
+    frame = frame_of([square(2, 2, 8), square(2, 3, 8), square(2, 2, 4)])
+    found = answer(frame, "cup", np.array([0.8, 0.9, 0.7]), 0.5, top_k=0)
+    assert [region.id for region in found.regions] == [1, 2]
+
+
+@pytest.mark.parametrize(("threshold", "top_k"), [(-0.1, 1), (1.1, 1), (0.5, -1), (np.nan, 1)])
+def test_bad_queries(threshold, top_k):
+    with pytest.raises(BadQuery):
+        check_query(threshold, top_k)
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.float32, st.integers(1, 12), elements=st.floats(0, 1, width=32)), st.integers(0, 5)
+)
+def test_distinct_falls_and_never_overlaps(scores, count):
+    overlaps = np.abs(np.subtract.outer(np.arange(len(scores)), np.arange(len(scores)))) == 1
+    chosen = distinct(scores, overlaps.astype(np.float32), count)
+    assert scores[chosen[0]] == scores.max()
+    assert (np.diff(scores[chosen]) <= 0).all()
+    assert not overlaps[np.ix_(chosen, chosen)].any()
+    assert len(chosen) <= count or count == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+def test_boxes_are_those_of_the_masks_at_the_cameras_size(side, h, w, seed):
+    masks = np.random.default_rng(seed).normal(-1, 1, (4, side, side)).astype(np.float16)
+    full = F.interpolate(torch.from_numpy(masks).float()[None], (h, w), mode="bilinear")[0] > 0
+    for logits, box, mask in zip(masks, boxes_at(masks, (h, w)), full.numpy(), strict=True):
+        np.testing.assert_array_equal(mask_at(logits, (h, w)), mask)
+        assert tuple(box) == mask_box(mask)
+
+
+BOX = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(1, 30), st.integers(1, 30))
+
+
+@given(st.lists(BOX, min_size=1, max_size=6))
+def test_the_union_holds_every_box_and_touches_them(boxes):
+    x, y, w, h = union_box(boxes)
+    assert x == min(box[0] for box in boxes)
+    assert y == min(box[1] for box in boxes)
+    assert x + w == max(box[0] + box[2] for box in boxes)
+    assert y + h == max(box[1] + box[3] for box in boxes)
+
+
+def test_the_union_of_nothing():
+    assert union_box([]) is None
+    assert boxes_at(np.zeros((0, 4, 4), np.float16), (5, 5)).shape == (0, 4)
