@@ -1,0 +1,259 @@
+import threading
+
+import numpy as np
+import pytest
+from std_msgs.msg import Header
+
+from textregion_ros.node.answers import Freshness, Question, Refusal
+from textregion_ros.node.engine import MOST_WAITING, Engine
+from textregion_ros.node.frames import Closed, Frame, KeptFrames
+from textregion_ros.node.images import to_message
+from textregion_ros.node.worker import NotLoaded
+from textregion_ros.regions import EncodedFrame, Grounding
+from textregion_ros.srv import Query
+
+QUESTION = Question(("red mug",))
+ANY = Freshness()
+NOW = 100_000_000_000
+
+
+class FakeModel:
+    """Answers with the first pixel of the frame as the score; may be held up, or fail."""
+
+    def __init__(self):
+        self.encoded = []
+        self.go = threading.Event()
+        self.go.set()
+        self.began = threading.Event()
+        self.threads = set()
+        self.broken = False
+
+    def encode(self, rgb):
+        self.threads.add(threading.get_ident())
+        self.began.set()
+        assert self.go.wait(30)
+        if self.broken:
+            raise RuntimeError("the model broke")
+        self.encoded.append(int(rgb[0, 0, 0]))
+        none = np.zeros((0, 4))
+        return EncodedFrame((1, 1), none, none, np.full((1, 1), rgb[0, 0, 0]), none)
+
+    def ground(self, frame, texts, negatives, threshold, top_k):
+        score = float(frame.tokens[0, 0])
+        return [Grounding(text, True, score, (), None) for text in texts]
+
+
+def frame(value=0, seconds=0):
+    header = Header()
+    header.stamp.sec = seconds
+    return Frame(to_message(np.full((1, 1, 3), value, np.uint8), header))
+
+
+@pytest.fixture
+def model():
+    return FakeModel()
+
+
+@pytest.fixture
+def engine(model):
+    engine = Engine(lambda: model, KeptFrames(2, 1 << 20), lambda: NOW)
+    engine.worker.wait_loaded(30)
+    yield engine
+    model.go.set()
+    engine.close()
+
+
+def ask(engine, given=None, freshness=ANY, timeout=0.0):
+    return engine.ask(QUESTION, given, freshness, timeout)
+
+
+def in_thread(function, *arguments):
+    """Start the function and return a function that waits for what it returned or raised."""
+    outcome = []
+
+    def run():
+        try:
+            outcome.append(function(*arguments))
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def result():
+        thread.join(30)
+        return outcome[0]
+
+    return result
+
+
+def test_the_newest_frame_is_used(engine):
+    engine.mailbox.put(frame(1))
+    engine.mailbox.put(frame(2))
+    assert ask(engine).groundings[0].score == 2.0
+
+
+def test_the_newest_frame_is_the_newest_when_the_work_begins(engine, model):
+    model.go.clear()
+    engine.mailbox.put(frame(1))
+    first = in_thread(ask, engine)
+    assert model.began.wait(30)
+    second = in_thread(ask, engine, None, ANY, 20.0)
+    engine.mailbox.put(frame(2))
+    engine.mailbox.put(frame(3))
+    model.go.set()
+    assert first().groundings[0].score == 1.0
+    assert second().groundings[0].score == 3.0
+    assert model.encoded == [1, 3]
+
+
+def test_nothing_is_encoded_before_somebody_asks(engine, model):
+    for value in range(5):
+        engine.mailbox.put(frame(value))
+    ask(engine)
+    assert model.encoded == [4]
+
+
+def test_a_kept_frame_is_not_encoded_again(engine, model):
+    engine.mailbox.put(frame(5))
+    assert ask(engine).encode_ms > 0.0
+    again = ask(engine)
+    assert again.encode_ms == 0.0
+    assert again.query_ms > 0.0
+    assert ask(engine, given=frame(5)).encode_ms == 0.0
+    assert model.encoded == [5]
+
+
+def test_a_frame_given_comes_before_the_camera(engine):
+    engine.mailbox.put(frame(1))
+    given = frame(9)
+    answer = ask(engine, given, Freshness(newer_than=10**18))
+    assert answer.frame is given
+    assert answer.groundings[0].score == 9.0
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.05])
+def test_no_image(engine, timeout):
+    with pytest.raises(Refusal, match="no camera image") as refusal:
+        ask(engine, timeout=timeout)
+    assert refusal.value.status == Query.Response.NO_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("freshness", "sentence"),
+    [
+        (Freshness(newer_than=50_000_000_000), "not newer than newer_than, but 0.000 s older"),
+        (Freshness(newer_than=52_000_000_000), "not newer than newer_than, but 2.000 s older"),
+        (Freshness(max_age=49_999_000_000), "50.000 s old, more than max_age, 49.999 s"),
+    ],
+)
+@pytest.mark.parametrize("timeout", [0.0, 0.05])
+def test_a_stale_image(engine, freshness, sentence, timeout):
+    engine.mailbox.put(frame(seconds=50))
+    with pytest.raises(Refusal, match=sentence) as refusal:
+        ask(engine, freshness=freshness, timeout=timeout)
+    assert refusal.value.status == Query.Response.STALE
+
+
+@pytest.mark.parametrize(
+    "freshness", [Freshness(newer_than=49_999_999_999), Freshness(max_age=50_000_000_000)]
+)
+def test_an_image_that_is_just_fresh(engine, freshness):
+    engine.mailbox.put(frame(seconds=50))
+    assert ask(engine, freshness=freshness).groundings[0].found
+
+
+def test_a_query_waits_for_a_newer_image(engine):
+    engine.mailbox.put(frame(1, seconds=50))
+    answer = in_thread(ask, engine, None, Freshness(newer_than=50_000_000_000), 20.0)
+    engine.mailbox.put(frame(2, seconds=50))
+    engine.mailbox.put(frame(3, seconds=51))
+    assert answer().groundings[0].score == 3.0
+
+
+def test_work_that_takes_too_long(engine, model):
+    model.go.clear()
+    engine.mailbox.put(frame(1))
+    with pytest.raises(Refusal, match=r"no answer within 0\.050 s") as refusal:
+        ask(engine, timeout=0.05)
+    assert refusal.value.status == Query.Response.TIMEOUT
+    model.go.set()
+    assert ask(engine, timeout=20.0).groundings[0].found
+
+
+def test_a_failure_is_counted_and_the_worker_goes_on(engine, model):
+    engine.mailbox.put(frame(1))
+    model.broken = True
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="the model broke"):
+            ask(engine)
+    model.broken = False
+    assert ask(engine).groundings[0].found
+    assert engine.worker.failures == 2
+
+
+def test_one_thread_has_the_model(engine, model):
+    for value in range(3):
+        engine.mailbox.put(frame(value))
+        ask(engine)
+    assert len(model.threads) == 1
+    assert model.threads != {threading.get_ident()}
+
+
+def test_too_many_queries_are_turned_away(engine, model):
+    model.go.clear()
+    engine.mailbox.put(frame(1))
+    waiting = [in_thread(ask, engine) for _ in range(MOST_WAITING)]
+    assert model.began.wait(30)
+    while engine._places.acquire(blocking=False):  # until all of them have their place
+        engine._places.release()
+    with pytest.raises(Refusal, match="waiting already") as refusal:
+        ask(engine)
+    assert refusal.value.status == Query.Response.NOT_READY
+    model.go.set()
+    assert all(result().groundings for result in waiting)
+    assert ask(engine).groundings
+
+
+def test_a_model_that_is_still_being_loaded(model):
+    loaded = threading.Event()
+    engine = Engine(lambda: loaded.wait(30) and model, KeptFrames(2, 1 << 20), lambda: NOW)
+    with pytest.raises(NotLoaded, match="still being loaded"):
+        ask(engine, given=frame(1))
+    waiting = in_thread(ask, engine, frame(1), ANY, 20.0)
+    loaded.set()
+    assert waiting().groundings[0].found
+    engine.close()
+
+
+def test_a_model_that_cannot_be_loaded():
+    def load():
+        raise ValueError("weights are missing; run textregion fetch clip")
+
+    engine = Engine(load, KeptFrames(2, 1 << 20), lambda: NOW)
+    with pytest.raises(NotLoaded, match="could not be loaded: weights are missing"):
+        ask(engine, given=frame(1), timeout=20.0)
+    engine.close()
+
+
+def test_closing_sends_away_who_waits(engine):
+    waiting = in_thread(ask, engine, None, ANY, 30.0)
+    engine.close()
+    assert isinstance(waiting(), Closed)
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        (Question(()), "texts is empty"),
+        (Question(("red mug", " \t")), "text 2 is blank"),
+        (Question(("red mug",), ("",)), "negative 1 is blank"),
+        (Question(("red mug",), (), 1.5), "threshold is 1.5 and must be 0..1"),
+        (Question(("red mug",), (), -0.5), "threshold is -0.5"),
+        (Question(("red mug",), (), float("nan")), "threshold is nan"),
+    ],
+)
+def test_a_question_that_is_wrong(question, sentence):
+    with pytest.raises(Refusal, match=sentence) as refusal:
+        question.check()
+    assert refusal.value.status == Query.Response.BAD_REQUEST
