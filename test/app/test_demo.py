@@ -1,0 +1,104 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from textregion_ros.app import demo
+from textregion_ros.app.recording import load_recording
+from textregion_ros.regions import Grounding, Region
+
+NODE = [sys.executable, str(Path(__file__).with_name("truth_node.py"))]
+
+
+def answer(frame, text, shift=0):
+    item = next(item for item in frame.objects if item.name == text)
+    x, y, width, height = item.box
+    mask = np.roll(frame.masks == item.id, shift, axis=1)
+    region = Region(1, (x + shift, y, width, height), mask, 0.9, 0.1)
+    return Grounding(text, True, 0.9, (region,), region.box)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes the demo starts."""
+    processes = []
+
+    def start(*arguments, **options):
+        processes.append(popen(*arguments, **options))
+        return processes[-1]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start)
+    return processes
+
+
+def test_right_answers_give_status_0_a_table_and_pictures(tmp_path, capsys, started):
+    assert demo.run(tmp_path / "out", [*NODE, "truthful"]) == 0
+    said = capsys.readouterr().out
+    for text in demo.QUESTIONS:
+        assert text in said
+    pictures = sorted((tmp_path / "out").glob("*.png"))
+    assert len(pictures) == len(demo.QUESTIONS) + 1
+    assert all(cv2.imread(str(path)).shape == (480, 640, 3) for path in pictures)
+    assert all(process.returncode is not None for process in started)
+
+
+def test_masks_of_another_frame_give_status_1(tmp_path, capsys, started):
+    """So the stamp of a reply must be the stamp of the picture the answer is about."""
+    assert demo.run(tmp_path, [*NODE, "late"]) == 1
+    assert "elsewhere" in capsys.readouterr().out
+    assert all(process.returncode is not None for process in started)
+
+
+def test_a_node_that_ends_is_reported_at_once(tmp_path, capsys):
+    ending = [sys.executable, "-c", "import sys; print('no such model'); sys.exit(3)"]
+    assert demo.run(tmp_path, ending) == 1
+    said = capsys.readouterr().err
+    assert "status 3" in said
+    assert "no such model" in said
+
+
+def test_a_node_that_does_not_answer_is_given_up_and_killed(tmp_path, capsys, monkeypatch, started):
+    monkeypatch.setattr(demo, "START_SECONDS", 1)
+    assert demo.run(tmp_path, [sys.executable, "-c", "import time; time.sleep(600)"]) == 1
+    assert "waited 1 s in vain" in capsys.readouterr().err
+    assert started[0].returncode is not None
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert demo.run(tmp_path / "file" / "out", NODE) == 1
+    assert capsys.readouterr().err.startswith("textregion demo: ")
+
+
+@pytest.mark.parametrize("text", ["blue mug", "red mug", "red can", "yellow banana"])
+def test_an_answer_is_right_where_the_object_is(text):
+    frame = load_recording().frames[5]
+    assert demo.judge(frame, answer(frame, text)) == ""
+    assert "elsewhere" in demo.judge(frame, answer(frame, text, shift=60))
+    assert demo.judge(frame, Grounding(text, False, 0.1, (), None)) == "it is there"
+
+
+def test_finding_what_is_not_there_is_wrong():
+    frame = load_recording().frames[5]
+    lie = answer(frame, "red mug")
+    lie = Grounding("green bowl", True, lie.score, lie.regions, lie.box)
+    assert demo.judge(frame, lie) == "there is none"
+    assert demo.judge(frame, Grounding("green bowl", False, 0.1, (), None)) == ""
+
+
+def test_the_questions_ask_for_things_there_and_one_not_there():
+    names = {item.name for item in load_recording().frames[0].objects}
+    assert len(demo.QUESTIONS) == 5
+    assert sum(text not in names for text in demo.QUESTIONS) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [((0, 0, 10, 10), 1.0), ((5, 0, 10, 10), 1 / 3), ((10, 0, 5, 5), 0.0), ((50, 50, 1, 1), 0.0)],
+)
+def test_box_iou(other, expected):
+    assert demo.box_iou((0, 0, 10, 10), other) == pytest.approx(expected)

@@ -1,0 +1,199 @@
+"""The command line: `textregion ask`, `fetch`, `profiles` and `demo`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import numpy as np
+import typer
+from huggingface_hub.errors import HTTPError
+from PIL import Image, ImageOps
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from textregion_ros.regions import (
+    BadImage,
+    BadProfile,
+    CheckpointAltered,
+    CheckpointMissing,
+    Grounding,
+    Profile,
+    TextRegion,
+    TextRegionError,
+    checkpoints,
+    load_profile,
+    profile_names,
+)
+
+app = typer.Typer(
+    help="Ask pictures and cameras in words.", no_args_is_help=True, add_completion=False
+)
+console = Console()
+
+ProfileName = Annotated[str, typer.Option("--profile", help="A bundled profile or a .yaml file.")]
+Sam2Size = Annotated[
+    str | None, typer.Option("--sam2", help="A SAM2 size the profile offers, such as tiny.")
+]
+
+
+@app.command()
+def ask(
+    image: Annotated[Path, typer.Argument(help="A picture file.")],
+    texts: Annotated[list[str], typer.Argument(help="What to look for, such as 'red mug'.")],
+    profile: ProfileName = "demo",
+    sam2: Sam2Size = None,
+    out: Annotated[Path | None, typer.Option(help="Write the picture with the answers.")] = None,
+    negative: Annotated[
+        list[str] | None, typer.Option(help="What a text must beat too; may be repeated.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score that is found, 0..1; else the profile's.")
+    ] = None,
+    top_k: Annotated[int, typer.Option(help="Most regions for a text; 0: all.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1…")] = "auto",
+) -> None:
+    """Find texts in a picture. That something is not there is an answer: the exit status is 0."""
+    with one_line_errors():
+        rgb = read_image(image)
+        if out:
+            check_out(out)  # before any work
+        model = TextRegion.from_profile(profile, device, sam2)
+        frame = model.encode(rgb)
+        answers, times = [], []
+        for text in texts:
+            start = time.perf_counter()
+            answers += model.ground(frame, [text], negative or (), threshold, top_k)
+            times.append(1e3 * (time.perf_counter() - start))
+        console.print(tabulate(answers, times))
+        encode_ms = sum(frame.stage_ms.values())
+        console.print(f"{len(frame.tokens)} regions in {encode_ms:.0f} ms on {model.device}")
+        if out:
+            write_overlay(out, rgb, answers)
+
+
+@app.command()
+def fetch(
+    profile: Annotated[str, typer.Argument(help="A bundled profile or a .yaml file.")],
+    sam2: Sam2Size = None,
+) -> None:
+    """Bring a profile's weights into the cache, check them, and print where they are."""
+    with one_line_errors():
+        chosen = load_profile(profile, sam2)
+        files = 0
+        for path, new in checkpoints.fetch(chosen):
+            files += 1
+            console.print(f"{'fetched' if new else 'there already'}: {path}", soft_wrap=True)
+        if not files:
+            console.print(f"profile {chosen.name} fetches nothing: its files are on this machine")
+
+
+@app.command()
+def profiles() -> None:
+    """List the bundled profiles and whether their weights are here."""
+    table = Table()
+    for name in ("profile", "encoder", "SAM2 sizes", "threshold", "weights"):
+        table.add_column(name, overflow="fold")
+    with one_line_errors():
+        for profile in map(load_profile, profile_names()):
+            encoder = profile.encoder
+            used = profile.sam2.use
+            table.add_row(
+                profile.name,
+                encoder.model or encoder.config.file,
+                " ".join(f"[b]{s}[/b]" if s == used else s for s in profile.sam2.sizes),
+                f"{profile.threshold:g}",
+                weights_state(profile),
+            )
+    console.print(table)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("demo_out"),
+) -> None:
+    """Play the bundled recording to a node, ask it five sentences, and judge the answers."""
+    try:
+        from textregion_ros.app.demo import run
+    except ImportError as error:
+        fail(f"the demo needs ROS 2 and this package built in it ({error}): run `make demo`")
+    raise typer.Exit(run(out))
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what goes wrong for the user's reasons into one line and exit status 1."""
+    try:
+        yield
+    except (TextRegionError, HTTPError, OSError) as error:
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Say it in one line on standard error and exit with status 1."""
+    typer.echo(f"textregion: {' '.join(message.split())}", err=True)
+    raise typer.Exit(1)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a picture file, upright, as uint8 H×W×3 RGB. Raises BadImage."""
+    if not path.is_file():
+        raise BadImage(f"there is no file {path}")
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16 bits a pixel, which convert() would cut off
+                levels = np.asarray(upright).astype(np.float64) / 257
+                upright = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+            return np.array(upright.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadImage(f"{path} cannot be read as a picture: {error}") from error
+
+
+def check_out(out: Path) -> None:
+    """Raises TextRegionError for a place or a kind of file that cannot be written."""
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
+        raise TextRegionError(f"--out {out}: name a picture file, such as out.png")
+    if not out.absolute().parent.is_dir():
+        raise TextRegionError(f"--out {out}: there is no folder {out.parent}")
+
+
+def write_overlay(out: Path, rgb: np.ndarray, answers: list[Grounding]) -> None:
+    """Write the picture with the answers drawn over it."""
+    from textregion_ros.drawing import draw  # not needed, and slow to import, without --out
+
+    Image.fromarray(draw(rgb, answers)).save(out)
+    console.print(f"Picture: {out}", soft_wrap=True, markup=False)
+
+
+def tabulate(answers: list[Grounding], times: list[float]) -> Table:
+    """The answers as a table, one row for each region; times in ms."""
+    table = Table()
+    table.add_column("text")
+    table.add_column("found")
+    for name in ("score", "box x y w h", "time"):
+        table.add_column(name, justify="right")
+    for answer, spent in zip(answers, times, strict=True):
+        rows = [(f"{r.score:.2f}", " ".join(map(str, r.box))) for r in answer.regions]
+        first, *others = rows or [(f"{answer.score:.2f}", "–")]
+        table.add_row(Text(answer.text), "yes" if answer.found else "no", *first, f"{spent:.1f} ms")
+        for row in others:
+            table.add_row("", "", *row, "")
+    return table
+
+
+def weights_state(profile: Profile) -> str:
+    """Whether the files of a profile are on this machine, and what to do where they are not."""
+    bundled = all(asset.source in ("bundled", "sam2") for asset in profile.assets)
+    try:
+        for asset in profile.assets:
+            checkpoints.locate(asset, profile.name)
+    except CheckpointMissing:
+        return "missing" if bundled else f"textregion fetch {profile.name}"
+    except (CheckpointAltered, BadProfile):
+        return "altered"
+    return "bundled" if bundled else "fetched"
