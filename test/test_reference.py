@@ -37,10 +37,9 @@ PREPROCESSING = {
 
 def reference_dir() -> Path:
     named = os.environ.get("TEXTREGION_REFERENCE_DIR")
-    if named:
-        return Path(named)
-    beside = TEST.parent.parent / "shared" / "reference"
-    return beside if beside.is_dir() else TEST / "data" / "reference"
+    places = [Path(named)] if named else []
+    places.append(TEST.parent.parent / "shared" / "reference")
+    return next((place for place in places if place.is_dir()), TEST / "data" / "reference")
 
 
 REFERENCE = reference_dir()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import masks_to_boxes, nms
 
 from textregion_ros.regions.bilinear import Taps, make_taps, sample_weights
+from textregion_ros.regions.decoder import ImageDecoder
 from textregion_ros.regions.profile import ProposalSettings
 from textregion_ros.regions.tokens import MASK_CEILING
 
@@ -213,23 +214,16 @@ class Proposer(nn.Module):
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         return torch.stack([x.flatten(), y.flatten()], 1)
 
-    def decode(self, features: list[Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
-        """One foreground point each, x y n×2 -> mask logits n×3×L×L and predicted IoU n×3."""
-        labels = torch.ones(len(points), 1, dtype=torch.int32, device=points.device)
-        sparse, dense = self.sam2.sam_prompt_encoder((points[:, None], labels), None, None)
-        masks, ious, _, _ = self.sam2.sam_mask_decoder(
-            image_embeddings=features[-1],
-            image_pe=self.sam2.sam_prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=True,
-            repeat_image=True,
-            high_res_features=features[:-1],
-        )
-        return masks.half(), ious.float()
-
     def masks(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """All prompts: float16 n²×3×L×L mask logits, float32 n²×3 predicted IoU."""
-        parts = [self.decode(features, points) for points in self.points().split(self.chunk)]
-        logits, ious = zip(*parts, strict=True)
-        return torch.cat(logits), torch.cat(ious)
+        """All prompts: float16 n²×3×L×L mask logits, float32 n²×3 predicted IoU.
+
+        Prompts that cannot pass the IoU filter have zeros for their masks.
+        """
+        decoder, least = ImageDecoder(self.sam2, features), self.settings.pred_iou_thresh
+        points, side = self.points(), 4 * self.sam2.sam_image_embedding_size
+        logits = torch.empty(len(points), 3, side, side, dtype=torch.float16, device=points.device)
+        ious = torch.empty(len(points), 3, device=points.device)
+        for start in range(0, len(points), self.chunk):
+            chunk = slice(start, start + self.chunk)
+            logits[chunk], ious[chunk] = decoder.decode(points[chunk], least)
+        return logits, ious
