@@ -33,7 +33,6 @@ setup(
         "huggingface_hub",
         "PyYAML",
         "dacite",
-        "dacite",
         "supervision",
         "rosbags",
         "rosbags-image",
