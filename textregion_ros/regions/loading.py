@@ -109,8 +109,7 @@ def build_encoder(profile: Profile, device: torch.device) -> Encoder:
     except (RuntimeError, KeyError) as error:
         raise BadProfile(f"{settings.checkpoint.file} does not fit the encoder's model") from error
     tokenizer = make_tokenizer(settings, config, profile.name)
-    name = settings.model or Path(settings.checkpoint.file).parent.joinpath(profile.name).name
-    identity = f"{name}@{sha256(checkpoint)[:16]}"
+    identity = f"{settings.model or profile.name}@{sha256(checkpoint)[:16]}"
     return assemble_encoder(profile, model.to(device), tokenizer, identity)
 
 
