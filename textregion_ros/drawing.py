@@ -30,7 +30,9 @@ def draw(rgb: np.ndarray, groundings: Sequence[Grounding]) -> np.ndarray:
         scale = max(0.35, height / 960)
         picture = sv.MaskAnnotator(opacity=0.4).annotate(picture, detections)
         picture = sv.BoxAnnotator(thickness=thickness).annotate(picture, detections)
-        annotator = sv.LabelAnnotator(text_scale=scale, text_padding=max(2, round(8 * scale)))
+        annotator = sv.LabelAnnotator(
+            text_scale=scale, text_padding=max(2, round(8 * scale)), smart_position=True
+        )
         picture = annotator.annotate(picture, detections, labels)
     return np.ascontiguousarray(picture[..., ::-1])
 
