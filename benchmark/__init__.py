@@ -1,0 +1,1 @@
+"""Speed and memory of the library, with the results kept as files."""
