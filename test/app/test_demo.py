@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from textregion_ros.app import demo
+from textregion_ros.app import demo, robot
 from textregion_ros.app.recording import load_recording
 from textregion_ros.regions import Grounding, Region
 
@@ -62,7 +62,7 @@ def test_a_node_that_ends_is_reported_at_once(tmp_path, capsys):
 
 
 def test_a_node_that_does_not_answer_is_given_up_and_killed(tmp_path, capsys, monkeypatch, started):
-    monkeypatch.setattr(demo, "START_SECONDS", 1)
+    monkeypatch.setattr(robot, "START_SECONDS", 1)
     assert demo.run(tmp_path, [sys.executable, "-c", "import time; time.sleep(600)"]) == 1
     assert "waited 1 s in vain" in capsys.readouterr().err
     assert started[0].returncode is not None

@@ -4,191 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 import cv2
 import numpy as np
-import rclpy
-from builtin_interfaces.msg import Duration
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.table import Table
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
-from textregion_ros import msg
-from textregion_ros.app.recording import TRUTH_TOPIC, RecordedFrame, Recording, load_recording
+from textregion_ros.app.recording import RecordedFrame, load_recording
+from textregion_ros.app.robot import DemoFailed, Reply, Robot, running_node
 from textregion_ros.drawing import draw
-from textregion_ros.node.images import to_message
-from textregion_ros.regions import Grounding, Region
-from textregion_ros.srv import Query
+from textregion_ros.regions import Grounding
 
 # The blue mug's colour and category were never trained together; there is no bowl.
 QUESTIONS = ("blue mug", "red mug", "red can", "yellow banana", "green bowl")
 NODE = (sys.executable, "-c", "from textregion_ros.node.node import main; main()")
-START_SECONDS, ANSWER_SECONDS = 120, 60
 LEAST_IOU = 0.5
-KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CameraInfo": CameraInfo}
-STATUS = {getattr(Query.Response, name): name for name in (
-    "OK", "NOT_FOUND", "NO_IMAGE", "STALE", "BAD_REQUEST", "NOT_READY", "TIMEOUT", "ERROR"
-)}  # fmt: skip
-
-
-class DemoFailed(Exception):
-    """The demo cannot go on; one sentence for people."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The answers to a request, the recorded frame they are about, and the round trip in ms."""
-
-    frame: RecordedFrame
-    groundings: tuple[Grounding, ...]
-    round_trip_ms: float
-    encode_ms: float
-    query_ms: float
-
-
-@contextmanager
-def running_node(command: Sequence[str], domain: int, log: Path) -> Iterator[subprocess.Popen]:
-    """Run the node in its own process on its own ROS domain; its output goes to a file."""
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--ros-args", "-p", "profile:=demo"],
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-class Robot:
-    """A robot program: its camera plays the recording, and it asks the node about what it sees."""
-
-    def __init__(self, recording: Recording, process: subprocess.Popen, domain: int) -> None:
-        self._recording = recording
-        self._process = process
-        self._context = Context()
-        rclpy.init(
-            context=self._context,
-            domain_id=domain,
-            signal_handler_options=SignalHandlerOptions.NO,
-        )
-        self._node = Node("robot", context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._publishers = {
-            topic: self._node.create_publisher(KINDS[kind], topic[1:], qos_profile_sensor_data)
-            for topic, kind in recording.topics.items()
-            if topic != TRUTH_TOPIC
-        }
-        self._client = self._node.create_client(Query, "textregion/query")
-        self.shown = 0
-
-    def wait_until_ready(self) -> None:
-        """Until the node hears the camera and has loaded its model. Raises DemoFailed."""
-        camera = self._publishers["/image"]
-        self._wait(self._client.service_is_ready, START_SECONDS, "the node's service to appear")
-        self._wait(camera.get_subscription_count, START_SECONDS, "the node to hear the camera")
-        # Mirrored, it is none of the recording's pictures, and so none of them is known yet.
-        mirrored = np.ascontiguousarray(self._recording.frames[0].rgb[:, ::-1])
-        self._call(QUESTIONS, to_message(mirrored, Header()), START_SECONDS)
-
-    def play(self) -> None:
-        """Start to publish the frames, at the pace at which they were recorded."""
-        frames = self._recording.frames
-        period = (frames[-1].stamp - frames[0].stamp) / (len(frames) - 1) / 1e9
-        self._timer = self._node.create_timer(period, self._show_next)
-        self._show_next()
-
-    def _show_next(self) -> None:
-        if self.shown == len(self._recording.frames):
-            self._timer.cancel()
-            return
-        frame = self._recording.frames[self.shown]
-        for topic, publisher in self._publishers.items():
-            publisher.publish(frame.messages[topic])
-        self.shown += 1
-
-    def wait_until_shown(self, count: int) -> None:
-        """Until the camera has shown so many frames. Raises DemoFailed."""
-        self._wait(lambda: self.shown >= count, ANSWER_SECONDS, "the recording to be played")
-
-    def ask(self, texts: Sequence[str]) -> Reply:
-        """Ask about the camera's newest picture; one region for each text. Raises DemoFailed."""
-        start = time.perf_counter()
-        reply = self._call(texts, Image(), ANSWER_SECONDS)
-        round_trip_ms = 1e3 * (time.perf_counter() - start)
-        stamp = reply.header.stamp.sec * 1_000_000_000 + reply.header.stamp.nanosec
-        frame = self._recording.at(stamp)
-        if frame is None:
-            raise DemoFailed(f"the reply is about a picture stamped {stamp}, which was never shown")
-        size = frame.rgb.shape[:2]
-        groundings = tuple(to_grounding(grounding, size) for grounding in reply.groundings)
-        return Reply(frame, groundings, round_trip_ms, reply.encode_ms, reply.query_ms)
-
-    def _call(self, texts: Sequence[str], image: Image, seconds: int) -> Query.Response:
-        request = Query.Request(texts=texts, top_k=1, image=image, timeout=Duration(sec=seconds))
-        future = self._client.call_async(request)
-        self._wait(future.done, seconds + 5, f"an answer about {', '.join(texts)}")
-        reply = future.result()
-        if reply.status not in (Query.Response.OK, Query.Response.NOT_FOUND):
-            raise DemoFailed(f"the node answers {STATUS[reply.status]}: {reply.message}")
-        return reply
-
-    def _wait(self, done: Callable[[], object], seconds: float, what: str) -> None:
-        end = time.monotonic() + seconds
-        while not done():
-            if self._process.poll() is not None:
-                raise DemoFailed(f"the node ended with status {self._process.returncode}")
-            if time.monotonic() > end:
-                raise DemoFailed(f"waited {seconds:g} s in vain for {what}")
-            self._executor.spin_once(0.05)
-
-    def close(self) -> None:
-        """Leave ROS."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
-
-
-def to_grounding(message: msg.Grounding, size: tuple[int, int]) -> Grounding:
-    """Return a message as the library's result, its masks at the size (H, W) of the picture."""
-    regions = tuple(_to_region(region, size) for region in message.regions)
-    box = _to_box(message.box) if message.found else None
-    return Grounding(message.text, message.found, message.score, regions, box)
-
-
-def _to_region(message: msg.Region, size: tuple[int, int]) -> Region:
-    x, y, width, height = box = _to_box(message.box)
-    mask = np.zeros(size, bool)
-    pixels = np.frombuffer(message.mask.data, np.uint8).reshape(height, message.mask.step)
-    mask[y : y + height, x : x + width] = pixels[:, :width] > 0
-    return Region(message.id, box, mask, message.score, message.margin)
-
-
-def _to_box(roi: object) -> tuple[int, int, int, int]:
-    return roi.x_offset, roi.y_offset, roi.width, roi.height
 
 
 def judge(frame: RecordedFrame, grounding: Grounding) -> str:
@@ -248,7 +82,7 @@ def write_overlay(path: Path, reply: Reply) -> None:
 
 def converse(robot: Robot, shown: int) -> list[Reply]:
     """Ask the questions one by one while `shown` frames are played, then all at once."""
-    robot.wait_until_ready()
+    robot.wait_until_ready(QUESTIONS)
     robot.play()
     replies = []
     for number, text in enumerate(QUESTIONS):
