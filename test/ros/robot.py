@@ -61,7 +61,7 @@ class Robot:
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
         self.thread.start()
 
-    def wait_until_ready(self, timeout=90.0):
+    def wait_until_ready(self, timeout=180.0):
         """Until the services are there, the camera is connected and the model is loaded."""
         assert self.query_client.wait_for_service(timeout)
         assert self.set_client.wait_for_service(timeout)
@@ -108,18 +108,22 @@ class Robot:
         return heard
 
     @staticmethod
-    def result(future, timeout=90.0):
+    def result(future, timeout=180.0):
         wait_for(future.done, timeout)
         return future.result()
 
-    def close(self):
-        """Ask the node to end and return its exit status."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.process.terminate()
-        status = self.process.wait(30)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
-        return status
 
 
 def wait_for(condition, timeout=60.0):

@@ -1,3 +1,5 @@
+from contextlib import ExitStack
+
 import pytest
 from robot import FAKE, Robot, header, picture
 
@@ -7,16 +9,15 @@ from textregion_ros.srv import Query
 
 @pytest.fixture
 def start():
-    robots = []
+    """Start nodes that end with the test."""
+    with ExitStack() as robots:
 
-    def start(*arguments):
-        robots.append(Robot(FAKE, ["--ros-args", *arguments]))
-        assert robots[-1].query_client.wait_for_service(90)
-        return robots[-1]
+        def start(*arguments):
+            robot = robots.enter_context(Robot(FAKE, ["--ros-args", *arguments]))
+            assert robot.query_client.wait_for_service(180)
+            return robot
 
-    yield start
-    for robot in robots:
-        robot.close()
+        yield start
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_the_node_stays(start):

@@ -25,15 +25,14 @@ def robot(tmp_path_factory):
     """A node with a parameter file, in a namespace, that has never seen an image."""
     path = tmp_path_factory.mktemp("parameters") / "node.yaml"
     path.write_text(PARAMETERS)
-    robot = Robot(FAKE, ["--ros-args", "--params-file", str(path)])
-    robot.wait_until_ready()
-    yield robot
-    robot.close()
+    with Robot(FAKE, ["--ros-args", "--params-file", str(path)]) as robot:
+        robot.wait_until_ready()
+        yield robot
 
 
 def set_parameter(robot, name, value):
     client = robot.node.create_client(SetParameters, "textregion/set_parameters")
-    assert client.wait_for_service(60)
+    assert client.wait_for_service(180)
     parameters = [Parameter(name, value=value).to_parameter_msg()]
     request = SetParameters.Request(parameters=parameters)
     return robot.result(client.call_async(request)).results[0]
@@ -81,7 +80,7 @@ def test_a_wrong_value_is_refused(robot, name, value):
 
 def test_every_parameter_says_what_it_is_for(robot):
     client = robot.node.create_client(DescribeParameters, "textregion/describe_parameters")
-    assert client.wait_for_service(60)
+    assert client.wait_for_service(180)
     request = DescribeParameters.Request(names=NAMES)
     descriptors = robot.result(client.call_async(request)).descriptors
     assert [descriptor.name for descriptor in descriptors] == NAMES
