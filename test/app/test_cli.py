@@ -1,0 +1,166 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from textregion_ros.app import cli
+from textregion_ros.regions import BadImage, profile_names
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A picture file: a red square on grey."""
+    pixels = np.full((120, 160, 3), 128, np.uint8)
+    pixels[40:80, 60:100] = (200, 30, 30)
+    path = tmp_path / "picture.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def run(*arguments):
+    """Run the command; whatever it is given, it must not end in a traceback."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def refused(*arguments):
+    """Run a command that must be refused in one line, and return the line."""
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("textregion: ")
+    assert len(result.stderr.splitlines()) == 1
+    return result.stderr
+
+
+def test_not_found_is_an_answer(picture, tmp_path):
+    out = tmp_path / "out.png"
+    result = run("ask", picture, "red cube", "green[/] hammer", "--threshold", "1", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "red cube" in result.stdout
+    assert "green[/] hammer" in result.stdout
+    assert np.array_equal(np.array(Image.open(out)), np.array(Image.open(picture)))
+
+
+def test_a_bundled_profile_by_its_file_and_negatives(picture):
+    profile = Path(cli.__file__).parents[1] / "regions" / "profiles" / "demo.yaml"
+    options = ["--profile", profile, "--negative", "table", "--negative", "wall", "--top-k", "0"]
+    assert run("ask", picture, "red cube", *options, "--threshold", "0").exit_code == 0
+
+
+@pytest.mark.parametrize("text", ["", "   ", "mug " * 200])
+def test_a_text_that_cannot_be_asked(picture, text):
+    assert "text" in refused("ask", picture, text)
+
+
+@pytest.mark.parametrize("option", [("--threshold", "1.5"), ("--top-k", "-1")])
+def test_options_out_of_range(picture, option):
+    assert option[1] in refused("ask", picture, "red mug", *option)
+
+
+@pytest.mark.parametrize("profile", ["nonesuch", "nonesuch.yaml", ""])
+@pytest.mark.parametrize("command", [("fetch",), ("ask", "PICTURE", "red mug", "--profile")])
+def test_an_unknown_profile(picture, command, profile):
+    arguments = [picture if argument == "PICTURE" else argument for argument in command]
+    said = refused(*arguments, profile)
+    assert all(name in said for name in profile_names())
+
+
+def test_an_unknown_sam2_size(picture):
+    assert "huge" in refused("ask", picture, "red mug", "--sam2", "huge")
+
+
+def test_an_unknown_device(picture):
+    assert "abacus" in refused("ask", picture, "red mug", "--device", "abacus")
+
+
+def test_weights_that_were_never_fetched(picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTREGION_CACHE", str(tmp_path / "cache"))
+    assert "textregion fetch clip" in refused("ask", picture, "red mug", "--profile", "clip")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_a_file_that_is_no_picture(tmp_path, content):
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    assert "broken.png" in refused("ask", path, "red mug")
+
+
+def test_a_picture_that_was_cut_off(picture):
+    picture.write_bytes(picture.read_bytes()[:-40])
+    assert "picture.png" in refused("ask", picture, "red mug")
+
+
+def test_a_file_or_folder_instead_of_a_picture(tmp_path):
+    assert "no file" in refused("ask", tmp_path / "missing.png", "red mug")
+    assert "no file" in refused("ask", tmp_path, "red mug")
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "nowhere/out.png"])
+def test_a_place_that_cannot_be_written(picture, tmp_path, name):
+    assert "--out" in refused("ask", picture, "red mug", "--out", tmp_path / name)
+
+
+@pytest.mark.parametrize("arguments", [["ask"], ["ask", "picture.png"], ["dance"], ["fetch"]])
+def test_wrong_usage(arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_profiles_lists_every_profile():
+    result = run("profiles")
+    assert result.exit_code == 0
+    assert all(re.search(rf"\b{name}\b", result.stdout) for name in profile_names())
+
+
+def test_the_demo_profile_fetches_nothing():
+    result = run("fetch", "demo")
+    assert result.exit_code == 0
+    assert "nothing" in result.stdout
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTREGION_CACHE", str(tmp_path))
+
+    def unreachable(profile):
+        raise cli.HTTPError("Name or service not known")
+
+    monkeypatch.setattr(cli.checkpoints, "fetch", unreachable)
+    assert "not known" in refused("fetch", "clip")
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [
+        ("RGB", (10, 20, 30), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),
+        ("L", 99, (99, 99, 99)),
+        ("1", 1, (255, 255, 255)),
+        ("I;16", 257 * 99, (99, 99, 99)),
+    ],
+)
+def test_kinds_of_pictures(tmp_path, mode, value, expected):
+    path = tmp_path / "picture.png"
+    Image.new(mode, (7, 5), value).save(path)
+    rgb = cli.read_image(path)
+    assert (rgb.shape, rgb.dtype) == ((5, 7, 3), np.uint8)
+    assert (rgb == expected).all()
+
+
+def test_a_picture_of_a_turned_camera_is_read_upright(tmp_path):
+    path = tmp_path / "turned.jpg"
+    picture = Image.new("RGB", (30, 20))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # taken with the camera turned by a quarter
+    picture.save(path, exif=exif)
+    assert cli.read_image(path).shape == (30, 20, 3)
+
+
+def test_a_picture_too_large_to_be_one(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.png"
+    Image.new("RGB", (64, 64)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(BadImage, match=r"bomb\.png"):
+        cli.read_image(path)

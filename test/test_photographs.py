@@ -1,0 +1,66 @@
+"""The pipeline on real photographs; the demo models know nothing of them, so shapes are judged."""
+
+import numpy as np
+import pytest
+import skimage.data
+
+from textregion_ros.regions import TextRegion
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+NAMES = ["table", "mug", "cat", "sky"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TextRegion.from_profile("demo", device="cpu")
+
+
+@pytest.fixture(scope="module", params=PHOTOGRAPHS)
+def photograph(request):
+    return getattr(skimage.data, request.param)()
+
+
+@pytest.fixture(scope="module")
+def frame(model, photograph):
+    return model.encode(photograph)
+
+
+def test_regions_are_found_and_lie_in_the_photograph(model, photograph, frame):
+    height, width = photograph.shape[:2]
+    count = len(frame.tokens)
+    assert count > 0
+    assert frame.image_size == (height, width)
+    assert frame.masks.shape[0] == len(frame.boxes) == count
+    np.testing.assert_allclose(np.linalg.norm(frame.tokens, axis=1), 1.0, atol=1e-4)
+    x, y, w, h = frame.boxes.T
+    assert (np.minimum(x, y) >= 0).all()
+    assert (np.minimum(w, h) > 0).all()
+    assert (x + w <= width).all()
+    assert (y + h <= height).all()
+
+
+def test_every_region_answers_with_a_mask_that_fills_its_box(model, photograph, frame):
+    (answer,) = model.ground(frame, ["red mug"], threshold=0, top_k=0)
+    assert answer.found
+    for region in answer.regions:
+        x, y, w, h = region.box
+        rows, columns = np.nonzero(region.mask)
+        assert region.mask.shape == photograph.shape[:2]
+        assert (columns.min(), np.ptp(columns) + 1) == (x, w)
+        assert (rows.min(), np.ptp(rows) + 1) == (y, h)
+        assert 0.0 <= region.score <= 1.0
+
+
+def test_labels_cover_what_the_regions_cover(model, photograph, frame):
+    labels = model.label(frame, NAMES)
+    assert (labels.shape, labels.dtype) == (photograph.shape[:2], np.int16)
+    assert set(np.unique(labels)) <= set(range(len(NAMES) + 1))
+    (answer,) = model.ground(frame, ["red mug"], threshold=0, top_k=1)
+    assert (labels[answer.regions[0].mask] > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", ["camera", "coins"])
+def test_grey_photographs_as_rgb(model, name):
+    grey = getattr(skimage.data, name)()
+    frame = model.encode(np.repeat(grey[..., None], 3, axis=2))
+    assert model.label(frame, NAMES).shape == grey.shape
