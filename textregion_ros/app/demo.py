@@ -141,11 +141,11 @@ def run(out: Path, command: Sequence[str] = NODE) -> int:
                 robot.close()
         return 1 if report(replies, recording.frames[0].stamp, out, console) else 0
     except (DemoFailed, OSError) as error:
-        errors.print(f"textregion demo: {error}", markup=False, highlight=False)
+        errors.print(f"textregion demo: {error}", markup=False, highlight=False, soft_wrap=True)
         if log.is_file():
             errors.print("the node's last words:", highlight=False)
             for line in log.read_text(errors="replace").splitlines()[-15:]:
-                errors.print(f"  {line}", markup=False, highlight=False)
+                errors.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         signal.signal(signal.SIGTERM, before)
