@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from textregion_ros.regions import TextRegion
-
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 NAMES = ["table", "mug", "cat", "sky"]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return TextRegion.from_profile("demo", device="cpu")
 
 
 @pytest.fixture(scope="module", params=PHOTOGRAPHS)
@@ -21,11 +14,11 @@ def photograph(request):
 
 
 @pytest.fixture(scope="module")
-def frame(model, photograph):
-    return model.encode(photograph)
+def frame(demo_model, photograph):
+    return demo_model.encode(photograph)
 
 
-def test_regions_are_found_and_lie_in_the_photograph(model, photograph, frame):
+def test_regions_are_found_and_lie_in_the_photograph(demo_model, photograph, frame):
     height, width = photograph.shape[:2]
     count = len(frame.tokens)
     assert count > 0
@@ -39,8 +32,8 @@ def test_regions_are_found_and_lie_in_the_photograph(model, photograph, frame):
     assert (y + h <= height).all()
 
 
-def test_every_region_answers_with_a_mask_that_fills_its_box(model, photograph, frame):
-    (answer,) = model.ground(frame, ["red mug"], threshold=0, top_k=0)
+def test_every_region_answers_with_a_mask_that_fills_its_box(demo_model, photograph, frame):
+    (answer,) = demo_model.ground(frame, ["red mug"], threshold=0, top_k=0)
     assert answer.found
     for region in answer.regions:
         x, y, w, h = region.box
@@ -51,16 +44,16 @@ def test_every_region_answers_with_a_mask_that_fills_its_box(model, photograph, 
         assert 0.0 <= region.score <= 1.0
 
 
-def test_labels_cover_what_the_regions_cover(model, photograph, frame):
-    labels = model.label(frame, NAMES)
+def test_labels_cover_what_the_regions_cover(demo_model, photograph, frame):
+    labels = demo_model.label(frame, NAMES)
     assert (labels.shape, labels.dtype) == (photograph.shape[:2], np.int16)
     assert set(np.unique(labels)) <= set(range(len(NAMES) + 1))
-    (answer,) = model.ground(frame, ["red mug"], threshold=0, top_k=1)
+    (answer,) = demo_model.ground(frame, ["red mug"], threshold=0, top_k=1)
     assert (labels[answer.regions[0].mask] > 0).mean() > 0.99
 
 
 @pytest.mark.parametrize("name", ["camera", "coins"])
-def test_grey_photographs_as_rgb(model, name):
+def test_grey_photographs_as_rgb(demo_model, name):
     grey = getattr(skimage.data, name)()
-    frame = model.encode(np.repeat(grey[..., None], 3, axis=2))
-    assert model.label(frame, NAMES).shape == grey.shape
+    frame = demo_model.encode(np.repeat(grey[..., None], 3, axis=2))
+    assert demo_model.label(frame, NAMES).shape == grey.shape

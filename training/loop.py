@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 WARMUP, LOG_EVERY, SAVE_EVERY = 150, 20, 100
 
-Step = Callable[[Generator], tuple[Tensor, dict[str, float]]]
+Step = Callable[[int, Generator], tuple[Tensor, dict[str, float]]]
 
 
 def arguments(description: str, config: str, steps: int, decay: int) -> argparse.Namespace:
@@ -56,7 +56,7 @@ def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Nam
             rate = min(1, (step + 1) / WARMUP, (args.steps - step) / max(args.decay, 1))
             for group in optimizer.param_groups:
                 group["lr"] = args.lr * rate
-            loss, figures = step_loss(rng)
+            loss, figures = step_loss(step, rng)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
@@ -66,8 +66,15 @@ def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Nam
                 print(f"{step},{time.monotonic() - start:.0f}s,{row}", file=log, flush=True)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == args.steps:
                 _save(state, trainer, optimizer, rng, step + 1)
-                half = {k: v.half().contiguous() for k, v in kept.state_dict().items()}
-                save_file(half, args.out / "model.safetensors")
+                save_file(_half(kept), args.out / "model.safetensors")
+
+
+def _half(model: nn.Module) -> dict[str, Tensor]:
+    """The weights as float16; counters stay what they are."""
+    return {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in model.state_dict().items()
+    }
 
 
 def _optimizer(trainer: nn.Module, lr: float) -> torch.optim.Optimizer:

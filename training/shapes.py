@@ -47,7 +47,7 @@ def lathe(profile: np.ndarray, segments: int = 40) -> Mesh:
 
 
 def sweep(path: np.ndarray, radii: np.ndarray, segments: int = 14) -> Mesh:
-    """Sweep an ellipse along a path (N×3), half axes N×2: in the path's plane normal, and across."""
+    """Sweep an ellipse along a path (N×3), half axes N×2: along its plane's normal, and across."""
     path = np.asarray(path, float)
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -81,7 +81,7 @@ def box(size: tuple[float, float, float], base: float = 0.0) -> Mesh:
     # Each face owns its corners, so that edges are shaded sharp.
     vertices = (corner * size + [0, 0, base])[quads.ravel()]
     start = np.arange(6)[:, None] * 4
-    faces = np.concatenate([start + [0, 1, 2], start + [0, 2, 3]])
+    faces = np.concatenate([start + triangle for triangle in ([0, 1, 2], [0, 2, 3])])
     return vertices, faces
 
 
@@ -232,7 +232,11 @@ def _plate(rng: Generator) -> tuple[Part, ...]:
 
 
 def _book(rng: Generator) -> tuple[Part, ...]:
-    length, width, thick = rng.uniform(0.13, 0.19), rng.uniform(0.09, 0.13), rng.uniform(0.015, 0.04)
+    length, width, thick = (
+        rng.uniform(0.13, 0.19),
+        rng.uniform(0.09, 0.13),
+        rng.uniform(0.015, 0.04),
+    )
     cover = 0.003
     lower, upper = box((length, width, cover)), box((length, width, cover), thick - cover)
     spine = _moved(box((length, cover, thick)), Rotation.identity(), (0, -(width - cover) / 2, 0))
@@ -260,9 +264,14 @@ def _banana(rng: Generator) -> tuple[Part, ...]:
 def _hammer(rng: Generator) -> tuple[Part, ...]:
     length, grip = rng.uniform(0.16, 0.22), rng.uniform(0.009, 0.0125)
     head, thick = rng.uniform(0.075, 0.105), rng.uniform(0.013, 0.018)
-    profile = [(0, 0), (grip * 1.15, 0.004), (grip * 1.2, length * 0.35), (grip * 0.8, length * 0.5)]
+    profile = [
+        (0, 0),
+        (grip * 1.15, 0.004),
+        (grip * 1.2, length * 0.35),
+        (grip * 0.8, length * 0.5),
+    ]
     profile += [(grip * 0.8, length), (0, length)]
-    handle = _laid(lathe(np.array(profile), 20), thick)
+    handle = _laid(lathe(np.array(profile), 20), max(thick, grip * 1.2))
     face = [(0, 0), (thick, 0), (thick, head * 0.28), (thick * 0.72, head * 0.34)]
     face += [(thick * 0.72, head * 0.66), (thick * 0.5, head), (0, head)]
     bar = _moved(lathe(np.array(face), 24), Rotation.from_euler("x", 90, True), (0, head / 2, 0))
@@ -275,7 +284,9 @@ def _screwdriver(rng: Generator) -> tuple[Part, ...]:
     shaft, thin = rng.uniform(0.07, 0.12), rng.uniform(0.0032, 0.0048)
     profile = [(0, 0), (radius * 0.8, 0.002), (radius, 0.012), (radius, grip * 0.7)]
     profile += [(radius * 0.7, grip * 0.85), (radius * 0.8, grip), (0, grip)]
-    handle = _moved(lathe(np.array(profile), 20), Rotation.from_euler("y", 90, True), (0, 0, radius))
+    handle = _moved(
+        lathe(np.array(profile), 20), Rotation.from_euler("y", 90, True), (0, 0, radius)
+    )
     blade = [(0, 0), (thin, 0), (thin, shaft - 0.01), (thin * 0.7, shaft), (0, shaft)]
     blade = _moved(
         lathe(np.array(blade), 12), Rotation.from_euler("y", 90, True), (grip, 0, radius)
@@ -294,7 +305,7 @@ def _spoon(rng: Generator) -> tuple[Part, ...]:
     bowl = np.clip((along - 0.66) / 0.34, 0, 1)
     wide = np.where(along < 0.66, 0.0055 + 0.0025 * np.abs(along - 0.4), 0.0062)
     wide = np.maximum(wide, cup * np.sqrt(np.clip(1 - (2 * bowl - 1) ** 2, 0.02, 1)) * (bowl > 0))
-    return (_part(sweep(path, np.stack([np.full(30, thick), wide], 1))),)
+    return (_part(sweep(path, np.stack([wide, np.full(30, thick)], 1))),)
 
 
 CATEGORIES: dict[str, Callable[[Generator], tuple[Part, ...]]] = {

@@ -2,10 +2,10 @@
 
     python -m training.train_clip --scenes scenes/train --out runs/clip
 
-What is taught is the region token itself (method of arXiv 2505.23769, CLIP variant): window and
-whole-image value vectors fused, normalised by patch, summed under a mask, through the last
-block's output projection and MLP. Crops, encoded whole, are taught beside it, so that the
-model's own image embedding means something too.
+What is taught is the region token itself (the method of arXiv 2505.23769 as for SigLIP2): patches
+of window and whole picture fused, their mean under a mask, through the attention pool's
+projections. Crops, encoded whole, are taught beside it, so that the model's own image embedding
+means something too.
 """
 
 from __future__ import annotations
@@ -21,18 +21,25 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor, nn
 
+from textregion_ros.regions.encoders import AttentionPoolEncoder
+from textregion_ros.regions.loading import make_clip
 from training import data, loop
 from training.scenes import CATEGORIES, COLOURS, HELD_OUT
 
 CROP, GRID = 128, 8
-SCENES, WINDOWS, CROPS = 10, 4, 2
+SCENES, WINDOWS, CROPS = 5, 4, 6
+ALIGN_FROM = 300
+"""The step from which on sentences are taught."""
 # At 640×480 the profile cuts 5×4 windows.
 WINDOW = (128, 120)
-MEAN, STD = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 NEUTRAL = ("object", "thing", "stuff", "texture")
 SURROUNDINGS = ("background", "table")
 PAIRS = [(c, k) for c in COLOURS for k in CATEGORIES if (c, k) not in HELD_OUT]
+PAIR_KIND = torch.tensor([len(SURROUNDINGS) + CATEGORIES.index(k) for _, k in PAIRS])
+PAIR_COLOUR = torch.tensor([list(COLOURS).index(c) for c, _ in PAIRS])
+KINDS = len(SURROUNDINGS) + len(CATEGORIES)
 PAIR_INDEX = {pair: index for index, pair in enumerate(PAIRS)}
+HEAD_SCALE = 14.0
 PLAIN = ("{}", "a {}", "the {}")
 
 
@@ -44,7 +51,8 @@ class Batch:
     to scene `scene[w]` and its patch centres lie at `centres[w]` (64×2, x and y in -1..1 of the
     whole picture). Region r is `masks[r]` (64 weights in 0..1) in window `window[r]`; its
     `pair`, `colour` are -1 where it is no object; `category` counts table and background too.
-    `crops` and `crop_pair` are object-centred pictures and what they show.
+    `patches` W×64 are the categories at the windows' patch centres. `crops` and `crop_pair` are
+    object-centred pictures and what they show.
     """
 
     globals_: Tensor
@@ -56,6 +64,7 @@ class Batch:
     pair: Tensor
     category: Tensor
     colour: Tensor
+    patches: Tensor
     crops: Tensor
     crop_pair: Tensor
 
@@ -64,7 +73,7 @@ def draw_batch(
     scenes: data.PackedScenes, rng: Generator, count: int, windows: int, crops: int
 ) -> Batch:
     """Draw scenes, windows around some of their objects, and object-centred crops."""
-    pictures, rows, regions, cut = [], [], [], []
+    pictures, rows, regions, patches, cut = [], [], [], [], []
     for s, index in enumerate(rng.integers(len(scenes), size=count)):
         picture, region = np.asarray(scenes.colour[index]), np.asarray(scenes.regions[index])
         if rng.random() < 0.5:
@@ -76,6 +85,9 @@ def draw_batch(
             window, centres, box = _draw_window(picture, region, len(labels), rng)
             regions += _window_regions(region[box], labels, len(rows), rng)
             rows.append((window, centres, s))
+            small = cv2.resize(region[box], (GRID, GRID), interpolation=cv2.INTER_NEAREST_EXACT)
+            kinds = np.array([*range(data.FIRST_OBJECT), *(label[1] for label in labels)])
+            patches.append(kinds[small].ravel())
         cut += [_draw_crop(picture, region, labels, rng) for _ in range(crops)]
     mask, where, pair, category, colour = zip(*regions, strict=True)
     return Batch(
@@ -88,6 +100,7 @@ def draw_batch(
         pair=torch.tensor(pair),
         category=torch.tensor(category),
         colour=torch.tensor(colour),
+        patches=torch.from_numpy(np.stack(patches)),
         crops=_normalised([item[0] for item in cut]),
         crop_pair=torch.tensor([item[1] for item in cut]),
     )
@@ -161,8 +174,7 @@ def _draw_crop(
 
 
 def _normalised(pictures: list[np.ndarray]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-    return (stacked - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class RegionClip(nn.Module):
@@ -170,41 +182,42 @@ class RegionClip(nn.Module):
 
     def __init__(self, config: dict) -> None:
         super().__init__()
-        self.clip = open_clip.CLIP(**config)
+        self.clip = make_clip(config)
         # Words that training never meets say nothing, instead of something random.
-        nn.init.zeros_(self.clip.token_embedding.weight)
+        nn.init.zeros_(self.clip.text.token_embedding.weight)
+        self.encoder = AttentionPoolEncoder(self.clip.visual)
+        width = self.clip.visual.trunk.embed_dim
+        self.patch_head = nn.Linear(width, KINDS)
+        self.kind_head, self.colour_head = nn.Linear(width, KINDS), nn.Linear(width, len(COLOURS))
         self.tokenizer = open_clip.SimpleTokenizer(context_length=self.clip.context_length)
 
-    def region_tokens(self, batch: Batch) -> Tensor:
-        """Unit tokens, regions×D (paper, section 3; the CLIP variant with MLP)."""
-        visual = self.clip.visual
-        block = visual.transformer.resblocks[-1]
-        views = self._last_input(torch.cat([batch.globals_, batch.windows]))
-        width = views.shape[-1]
-        value = F.linear(
-            block.ln_1(views), block.attn.in_proj_weight[2 * width :], block.attn.in_proj_bias[2 * width :]
-        )
-        whole, local = value.split([len(batch.globals_), len(batch.windows)])
+    def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Patch values of the whole pictures, S×64×D, and of the windows, W×64×D."""
+        values = self.encoder.values(torch.cat([batch.globals_, batch.windows]))
+        return values.split([len(batch.globals_), len(batch.windows)])
+
+    def region_tokens(self, whole: Tensor, local: Tensor, batch: Batch) -> Tensor:
+        """Unit tokens, regions×D, from `patches`."""
         coarse = whole.transpose(1, 2).unflatten(2, (GRID, GRID))[batch.scene]
         around = F.grid_sample(
-            coarse, batch.centres[:, None], mode="bilinear", padding_mode="border", align_corners=False
+            coarse,
+            batch.centres[:, None],
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
         )
-        fused = F.normalize(around[:, :, 0].transpose(1, 2) + local, dim=-1)
-        total = torch.einsum("rp,rpd->rd", batch.masks, fused[batch.window])
-        y = block.attn.out_proj(total)
-        y = y + block.mlp(block.ln_2(y))
-        return F.normalize(visual.ln_post(y) @ visual.proj, dim=-1)
+        fused = self.encoder.global_weight * around[:, :, 0].transpose(1, 2) + local
+        # All windows' patches make one grid, of which a region holds some of its window's.
+        masks = torch.zeros(len(batch.masks), *fused.shape[:2])
+        masks[torch.arange(len(masks)), batch.window] = batch.masks
+        tokens = self.encoder.pool(fused.flatten(0, 1), masks.flatten(1))
+        return F.normalize(tokens, dim=-1)
 
-    def _last_input(self, views: Tensor) -> Tensor:
-        visual = self.clip.visual
-        return visual.forward_intermediates(
-            views,
-            indices=[len(visual.transformer.resblocks) - 2],
-            stop_early=True,
-            normalize_intermediates=False,
-            intermediates_only=True,
-            output_fmt="NLC",
-        )["image_intermediates"][0]
+    def class_loss(self, vectors: Tensor, pair: Tensor) -> Tensor:
+        """How badly the heads read kind and colour off unit vectors N×D of known pairs."""
+        kinds = F.cross_entropy(self.kind_head(HEAD_SCALE * vectors), PAIR_KIND[pair])
+        colours = self.colour_head(HEAD_SCALE * vectors)
+        return kinds + F.cross_entropy(colours, PAIR_COLOUR[pair])
 
     def sentences(self, names: list[str], rng: Generator) -> Tensor:
         """Unit vectors of the names, each in a template drawn at random."""
@@ -217,60 +230,87 @@ class RegionClip(nn.Module):
         tokens = self.tokenizer(texts)
         # The tower is causal, so what follows the longest sentence need not be computed.
         length = int(tokens.argmax(1).max()) + 1
-        clip = self.clip
-        x = clip.token_embedding(tokens[:, :length]) + clip.positional_embedding[:length]
-        x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:length, :length]))
-        x = x[torch.arange(len(x)), tokens.argmax(1)] @ clip.text_projection
+        tower = self.clip.text
+        x = tower.token_embedding(tokens[:, :length]) + tower.positional_embedding[:length]
+        x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:length, :length]))
+        x = x[torch.arange(len(x)), tokens.argmax(1)] @ tower.text_projection
         return F.normalize(x, dim=-1)
 
 
-def loss_of(model: RegionClip, batch: Batch, rng: Generator) -> tuple[Tensor, dict[str, float]]:
-    """Contrast with all trained pairs, all categories and all colours; relevancy; crops."""
-    pairs = model.sentences([f"{c} {k}" for c, k in PAIRS], rng)
-    categories = model.sentences([*SURROUNDINGS, *CATEGORIES], rng)
-    colours = model.sentences([f"{c} {n}" for c, n in zip(COLOURS, rng.choice(NEUTRAL[:2], 8), strict=True)], rng)
-    neutral = model.sentences(list(NEUTRAL), rng)
-    scale = model.clip.logit_scale.exp().clamp(max=100)
-    tokens = model.region_tokens(batch)
-    objects = batch.pair >= 0
-    pair_logits = scale * tokens @ pairs.T
-    category_logits = scale * tokens @ categories.T
-    losses = {
-        "pair": F.cross_entropy(pair_logits[objects], batch.pair[objects]),
-        "category": F.cross_entropy(category_logits, batch.category),
-        "colour": F.cross_entropy(scale * tokens[objects] @ colours.T, batch.colour[objects]),
-    }
-    ground = scale * (tokens @ neutral.T).amax(1, keepdim=True)
-    wanted = F.one_hot(batch.pair.clamp(min=0), len(PAIRS)).bool() & objects[:, None]
-    losses["relevancy"] = _relevancy_loss(pair_logits - ground, wanted)
-    wanted = F.one_hot(batch.category, categories.shape[0]).bool()
-    losses["relevancy"] += 0.5 * _relevancy_loss(category_logits - ground, wanted)
+def loss_of(
+    model: RegionClip, batch: Batch, step: int, rng: Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """What pictures show, told by classes at first and by sentences later.
+
+    Two towers that know nothing wait for each other: neither parts what the other does not part
+    yet. So both are first taught the classes, by heads they share, and only then one another.
+    """
+    whole, local = model.patches(batch)
+    tokens = model.region_tokens(whole, local, batch)
     image = model.clip.encode_image(batch.crops, normalize=True)
-    crop_logits = scale * image @ pairs.T
-    losses["crop"] = 0.5 * F.cross_entropy(crop_logits, batch.crop_pair)
+    objects = batch.pair >= 0
+    losses = {
+        "kind": F.cross_entropy(model.kind_head(HEAD_SCALE * tokens), batch.category),
+        "patch": F.cross_entropy(model.patch_head(local).flatten(0, 1), batch.patches.flatten()),
+        "region": model.class_loss(tokens[objects], batch.pair[objects]),
+        "crop": model.class_loss(image, batch.crop_pair),
+    }
+    if step >= ALIGN_FROM:
+        losses |= _sentence_losses(model, tokens, image, batch, rng)
     with torch.no_grad():
-        hits = pair_logits[objects].argmax(1) == batch.pair[objects]
-        crop_hits = crop_logits.argmax(1) == batch.crop_pair
         figures = {name: float(value) for name, value in losses.items()}
-        figures |= {"region_acc": hits.float().mean().item(), "crop_acc": crop_hits.float().mean().item()}
-        figures["scale"] = scale.item()
+        for name, vectors, pair in (
+            ("regions", tokens[objects], batch.pair[objects]),
+            ("crops", image, batch.crop_pair),
+        ):
+            hits = model.kind_head(HEAD_SCALE * vectors).argmax(1) == PAIR_KIND[pair]
+            figures[name] = hits.float().mean().item()
     return sum(losses.values()), figures
 
 
+def _sentence_losses(
+    model: RegionClip, tokens: Tensor, image: Tensor, batch: Batch, rng: Generator
+) -> dict[str, Tensor]:
+    """Contrast with all trained pairs, all categories and all colours; relevancy; crops."""
+    thing = rng.choice(NEUTRAL[:2], len(COLOURS))
+    names = [f"{colour} {kind}" for colour, kind in PAIRS]
+    names += [*SURROUNDINGS, *CATEGORIES]
+    names += [f"{colour} {noun}" for colour, noun in zip(COLOURS, thing, strict=True)]
+    names += NEUTRAL
+    scale = model.clip.logit_scale.exp().clamp(max=100)
+    sentences = model.sentences(names, rng)
+    logits = (scale * tokens @ sentences.T).split(
+        [len(PAIRS), KINDS, len(COLOURS), len(NEUTRAL)], 1
+    )
+    pairs, kinds, colours, neutral = logits
+    objects = batch.pair >= 0
+    ground = neutral.amax(1, keepdim=True)
+    wanted = F.one_hot(batch.pair.clamp(min=0), len(PAIRS)).bool() & objects[:, None]
+    return {
+        "pair_text": F.cross_entropy(pairs[objects], batch.pair[objects]),
+        "kind_text": F.cross_entropy(kinds, batch.category),
+        "colour_text": F.cross_entropy(colours[objects], batch.colour[objects]),
+        "crop_text": F.cross_entropy(scale * image @ sentences[: len(PAIRS)].T, batch.crop_pair),
+        "relevancy": _relevancy_loss(pairs - ground, wanted)
+        + 0.5 * _relevancy_loss(kinds - ground, F.one_hot(batch.category, KINDS).bool()),
+        "text": model.class_loss(sentences[: len(PAIRS)], torch.arange(len(PAIRS))),
+    }
+
+
 def _relevancy_loss(margin: Tensor, wanted: Tensor) -> Tensor:
-    """Binary cross-entropy of a text beating the neutral texts, right and wrong texts alike heavy."""
+    """Binary cross-entropy of a text beating the neutral ones, wrong texts three times as heavy."""
     each = F.binary_cross_entropy_with_logits(margin, wanted.float(), reduction="none")
     return each[wanted].mean() + 3 * each[~wanted].mean()
 
 
 def main() -> None:
     """The command line."""
-    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=3000, decay=800)
+    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=2400, decay=700)
     scenes = data.load(args.scenes)
     model = RegionClip(json.loads(args.config.read_text()))
 
-    def step_loss(rng: Generator) -> tuple[Tensor, dict[str, float]]:
-        return loss_of(model, draw_batch(scenes, rng, SCENES, WINDOWS, CROPS), rng)
+    def step_loss(step: int, rng: Generator) -> tuple[Tensor, dict[str, float]]:
+        return loss_of(model, draw_batch(scenes, rng, SCENES, WINDOWS, CROPS), step, rng)
 
     loop.run(model, model.clip, step_loss, args)
 

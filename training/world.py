@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from training import shapes, textures
 
 os.environ.setdefault("MUJOCO_GL", "egl")
-import mujoco  # noqa: E402  (reads MUJOCO_GL when it is imported)
+import mujoco  # reads MUJOCO_GL when it is imported
 
 SHAPES_PER_CATEGORY = 2
 CLUTTER = 4
@@ -93,7 +93,9 @@ class World:
             _add_object(spec, index, pieces)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
-        self.slots = [self._slot(i, n, p) for i, (n, p) in enumerate(zip(names, parts, strict=True))]
+        self.slots = [
+            self._slot(i, n, p) for i, (n, p) in enumerate(zip(names, parts, strict=True))
+        ]
         self._geom_slot = np.full(self.model.ngeom + 1, -1)
         for index, slot in enumerate(self.slots):
             self._geom_slot[list(slot.geoms)] = index

@@ -1,18 +1,17 @@
 """Small untrained models in a profile of their own, built and loaded like any other."""
 
 import json
-from importlib.resources import files
 
 import open_clip
 import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from small_sam2 import sam2_config
 
 from textregion_ros.regions import TextRegion
-from textregion_ros.regions.loading import hydra_untouched, make_clip, read_sam2_config
+from textregion_ros.regions.loading import hydra_untouched, make_clip
 
-DEMO = files("textregion_ros.models.demo")
 CLIP = {
     "embed_dim": 32,
     "quick_gelu": False,
@@ -31,16 +30,6 @@ CLIP = {
         "layers": 1,
     },
 }
-
-
-def sam2_config():
-    """The demo SAM2 at a third of its image size, so that a frame takes no time."""
-    from omegaconf import OmegaConf
-
-    config = OmegaConf.to_container(read_sam2_config(DEMO / "sam2.yaml"))
-    config["image_size"] = 128
-    config["image_encoder"]["trunk"]["window_spec"] = [8, 4, 4, 2]
-    return config
 
 
 @pytest.fixture(scope="session")

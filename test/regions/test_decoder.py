@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from conftest import sam2_config
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from small_sam2 import sam2_config
 
 from textregion_ros.regions.decoder import ImageDecoder
 from textregion_ros.regions.loading import hydra_untouched
