@@ -6,6 +6,9 @@ import pytest
 
 from training.evaluate import evaluate, read_scenes
 
+# Measured on these scenes: 0.650, 0.862 and 0.839. Floors, so that a change is noticed; the aims
+# and the figures on 200 scenes are in training/REPORT.md.
+ACCURACY, RECALL, AUROC = 0.61, 0.82, 0.80
 SCENES = Path(__file__).parent / "data" / "scenes"
 
 

@@ -1,6 +1,6 @@
 """The demo's recording: one tabletop seen by a moving RGB-D camera, as an MCAP bag.
 
-    python -m training.recording --seed 7 --out textregion_ros/app/tabletop
+    python -m training.recording --seed 34 --out textregion_ros/app/tabletop
 
 writes `tabletop.mcap` (/image rgb8, /depth 16UC1 in millimetres, /camera_info, and
 /object_masks mono8 with the ids of the objects), its `metadata.yaml`, and `truth.json`, which
@@ -41,12 +41,12 @@ from training.world import Camera, World, look_at
 CAST = (
     ("blue", "mug"),
     ("red", "mug"),
-    ("red", "can"),
-    ("yellow", "banana"),
-    ("green", "bottle"),
-    ("purple", "book"),
+    ("red", "plate"),
+    ("yellow", "ring"),
+    ("green", "book"),
+    ("orange", "bowl"),
 )
-SECONDS, RATE = 4.0, 8
+SECONDS, RATE = 3.5, 4
 START = 1_760_000_000
 FRAME_ID = "camera_color_optical_frame"
 TOPICS = {

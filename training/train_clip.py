@@ -28,7 +28,7 @@ from training.scenes import CATEGORIES, COLOURS, HELD_OUT
 
 CROP, GRID = 128, 8
 SCENES, WINDOWS, CROPS = 5, 4, 6
-ALIGN_FROM = 300
+ALIGN_FROM = 600
 """The step from which on sentences are taught."""
 # At 640×480 the profile cuts 5×4 windows.
 WINDOW = (128, 120)
@@ -305,7 +305,7 @@ def _relevancy_loss(margin: Tensor, wanted: Tensor) -> Tensor:
 
 def main() -> None:
     """The command line."""
-    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=2400, decay=700)
+    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=1350, decay=450)
     scenes = data.load(args.scenes)
     model = RegionClip(json.loads(args.config.read_text()))
 

@@ -20,7 +20,7 @@ from textregion_ros.drawing import draw
 from textregion_ros.regions import Grounding
 
 # The blue mug's colour and category were never trained together; there is no bowl.
-QUESTIONS = ("blue mug", "red mug", "red can", "yellow banana", "green bowl")
+QUESTIONS = ("blue mug", "red mug", "red plate", "orange bowl", "black hammer")
 NODE = (sys.executable, "-c", "from textregion_ros.node.node import main; main()")
 LEAST_IOU = 0.5
 
