@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from textregion_ros.regions import EncodedFrame, Grounding, TextRegion
-from training.scenes import CATEGORIES, COLOURS, HELD_OUT
+from training.vocabulary import CATEGORIES, COLOURS, HELD_OUT
 
 VISIBLE, FOUND_IOU = 0.6, 0.5
 PAIRS = [(colour, category) for colour in COLOURS for category in CATEGORIES]

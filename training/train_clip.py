@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from textregion_ros.regions.encoders import AttentionPoolEncoder
 from textregion_ros.regions.loading import make_clip
 from training import data, loop
-from training.scenes import CATEGORIES, COLOURS, HELD_OUT
+from training.vocabulary import CATEGORIES, COLOURS, HELD_OUT
 
 CROP, GRID = 128, 8
 SCENES, WINDOWS, CROPS = 5, 4, 6
