@@ -19,7 +19,9 @@ WARMUP, LOG_EVERY, SAVE_EVERY = 150, 20, 100
 Step = Callable[[int, Generator], tuple[Tensor, dict[str, float]]]
 
 
-def arguments(description: str, config: str, steps: int, decay: int) -> argparse.Namespace:
+def arguments(
+    description: str, config: str, steps: int, decay: int, lr: float
+) -> argparse.Namespace:
     """Read the command line both trainings share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
@@ -29,7 +31,7 @@ def arguments(description: str, config: str, steps: int, decay: int) -> argparse
     )
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--decay", type=int, default=decay, help="last steps, rate falling to 0")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

@@ -305,7 +305,7 @@ def _relevancy_loss(margin: Tensor, wanted: Tensor) -> Tensor:
 
 def main() -> None:
     """The command line."""
-    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=1350, decay=450)
+    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=1350, decay=450, lr=1.5e-3)
     scenes = data.load(args.scenes)
     model = RegionClip(json.loads(args.config.read_text()))
 
