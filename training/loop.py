@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import pickle
+import json
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -95,7 +95,8 @@ def _save(
     state = {
         "trainer": trainer.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "rng": pickle.dumps(rng.bit_generator.state),
+        "rng": json.dumps(rng.bit_generator.state),
+        "torch_rng": torch.get_rng_state(),
         "step": step,
     }
     part = path.with_suffix(".part")
@@ -109,5 +110,6 @@ def _restore(
     state = torch.load(path, weights_only=True)
     trainer.load_state_dict(state["trainer"])
     optimizer.load_state_dict(state["optimizer"])
-    rng.bit_generator.state = pickle.loads(state["rng"])
+    rng.bit_generator.state = json.loads(state["rng"])
+    torch.set_rng_state(state["torch_rng"])
     return state["step"]
