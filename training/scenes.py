@@ -2,9 +2,10 @@
 
     python -m training.scenes --seed 7 --count 20 --out scenes
 
-writes, for scene k, `k_colour.png` (RGB), `k_depth.png` (16-bit, millimetres) and
-`k_masks.png` (16-bit: 0 the room, i the object with id i) and `k_table.png` (where the table top
-is, objects on it included), and one `scenes.json` that lists cameras and objects. The same seed always gives the same scenes, whatever the count.
+writes, for scene k, `k_colour.png` (RGB), `k_depth.png` (16-bit, millimetres),
+`k_masks.png` (16-bit: 0 the room, i the object with id i) and `k_table.png` (where the table
+top is, objects on it included), and one `scenes.json` that lists cameras and objects. The same
+seed always gives the same scenes, whatever the count.
 """
 
 from __future__ import annotations
