@@ -62,12 +62,14 @@ def local_patches(values: Tensor, masks: Tensor, threshold: float) -> Tensor:
     `values`: P×D, `masks`: R×P. A patch's mean cosine to the regions it lies in, less that to the
     regions it does not lie in, must reach `threshold`; those that fail carry global content.
     """
-    unit = F.normalize(values, dim=-1)
     inside = (masks > 0).to(values.dtype)
-    likeness = unit @ (inside @ unit).T / inside.sum(1)  # P×R, never P×P
-    own, owners = (likeness * inside.T).sum(1), inside.sum(0)
-    other, others = likeness.sum(1) - own, len(masks) - owners
-    return own / (owners + 1e-9) - other / (others + 1e-9) >= threshold
+    # Lengths are divided out of the R×P factors: a copy of the values costs more than a product.
+    length = values.norm(dim=-1).clamp(min=1e-12)
+    mean = (inside / length) @ values / inside.sum(1, keepdim=True)  # of unit values, R×D
+    likeness = mean @ values.T  # R×P, never P×P; times `length`
+    own, owners = (likeness * inside).sum(0), inside.sum(0)
+    other, others = likeness.sum(0) - own, len(masks) - owners
+    return (own / (owners + 1e-9) - other / (others + 1e-9)) / length >= threshold
 
 
 def region_tokens(
