@@ -27,7 +27,9 @@ from training import data, loop
 from training.vocabulary import CATEGORIES, COLOURS, HELD_OUT
 
 CROP, GRID = 128, 8
-SCENES, WINDOWS, CROPS = 5, 4, 6
+SCENES, CROPS = 6, 4
+BLOCK = 2
+"""Windows of a scene's block, along each side; a block holds most objects whole."""
 ALIGN_FROM = 600
 """The step from which on sentences are taught."""
 # At 640×480 the profile cuts 5×4 windows.
@@ -41,26 +43,27 @@ KINDS = len(SURROUNDINGS) + len(CATEGORIES)
 PAIR_INDEX = {pair: index for index, pair in enumerate(PAIRS)}
 HEAD_SCALE = 14.0
 PLAIN = ("{}", "a {}", "the {}")
+HALF = torch.autocast("cpu", torch.bfloat16)
+"""Pictures are encoded in bfloat16, which some CPUs compute 1.4 times as fast."""
 
 
 @dataclass(frozen=True)
 class Batch:
     """Views and the regions in them.
 
-    `globals_` S×3×128×128 and `windows` W×3×128×128 are normalised pictures; window w belongs
-    to scene `scene[w]` and its patch centres lie at `centres[w]` (64×2, x and y in -1..1 of the
-    whole picture). Region r is `masks[r]` (64 weights in 0..1) in window `window[r]`; its
-    `pair`, `colour` are -1 where it is no object; `category` counts table and background too.
-    `patches` W×64 are the categories at the windows' patch centres. `crops` and `crop_pair` are
-    object-centred pictures and what they show.
+    `globals_` S×3×128×128 are the whole pictures, `windows` 4S×3×128×128 the four windows of each
+    scene's block, both normalised; `centres` 4S×64×2 are the places of the windows' patches, x and
+    y in -1..1 of the whole picture. Region r is `masks[r]` (4×64 weights in 0..1) in the block of
+    `scene[r]`; its `pair`, `colour` are -1 where it is no object; `category` counts table and
+    background too. `patches` 4S×64 are the categories at the patch centres. `crops` and
+    `crop_pair` are object-centred pictures and what they show.
     """
 
     globals_: Tensor
     windows: Tensor
-    scene: Tensor
     centres: Tensor
     masks: Tensor
-    window: Tensor
+    scene: Tensor
     pair: Tensor
     category: Tensor
     colour: Tensor
@@ -69,11 +72,9 @@ class Batch:
     crop_pair: Tensor
 
 
-def draw_batch(
-    scenes: data.PackedScenes, rng: Generator, count: int, windows: int, crops: int
-) -> Batch:
-    """Draw scenes, windows around some of their objects, and object-centred crops."""
-    pictures, rows, regions, patches, cut = [], [], [], [], []
+def draw_batch(scenes: data.PackedScenes, rng: Generator, count: int, crops: int) -> Batch:
+    """Draw scenes, a block of windows around an object of each, and object-centred crops."""
+    pictures, windows, centres, regions, patches, cut = [], [], [], [], [], []
     for s, index in enumerate(rng.integers(len(scenes), size=count)):
         picture, region = np.asarray(scenes.colour[index]), np.asarray(scenes.regions[index])
         if rng.random() < 0.5:
@@ -81,26 +82,24 @@ def draw_batch(
         picture = _jitter(picture, rng)
         labels = [_label(item) for item in scenes.objects[index]]
         pictures.append(cv2.resize(picture, (CROP, CROP), interpolation=cv2.INTER_AREA))
-        for _ in range(windows):
-            window, centres, box = _draw_window(picture, region, len(labels), rng)
-            regions += _window_regions(region[box], labels, len(rows), rng)
-            rows.append((window, centres, s))
-            small = cv2.resize(region[box], (GRID, GRID), interpolation=cv2.INTER_NEAREST_EXACT)
-            kinds = np.array([*range(data.FIRST_OBJECT), *(label[1] for label in labels)])
-            patches.append(kinds[small].ravel())
+        box = _draw_block(region, len(labels), rng)
+        windows += _windows(picture[box])
+        centres.append(_centres(box, region.shape))
+        regions += _block_regions(region, box, labels, s, rng)
+        kinds = np.array([*range(data.FIRST_OBJECT), *(label[1] for label in labels)])
+        patches.append(_by_window(kinds[_on_grid(region[box], cv2.INTER_NEAREST_EXACT)]))
         cut += [_draw_crop(picture, region, labels, rng) for _ in range(crops)]
     mask, where, pair, category, colour = zip(*regions, strict=True)
     return Batch(
         globals_=_normalised(pictures),
-        windows=_normalised([row[0] for row in rows]),
-        scene=torch.tensor([row[2] for row in rows]),
-        centres=torch.from_numpy(np.stack([row[1] for row in rows])).float(),
+        windows=_normalised(windows),
+        centres=torch.from_numpy(np.concatenate(centres)).float(),
         masks=torch.from_numpy(np.stack(mask)).float(),
-        window=torch.tensor(where),
+        scene=torch.tensor(where),
         pair=torch.tensor(pair),
         category=torch.tensor(category),
         colour=torch.tensor(colour),
-        patches=torch.from_numpy(np.stack(patches)),
+        patches=torch.from_numpy(np.concatenate(patches)),
         crops=_normalised([item[0] for item in cut]),
         crop_pair=torch.tensor([item[1] for item in cut]),
     )
@@ -119,43 +118,71 @@ def _label(item: dict) -> tuple[int, int, int]:
     return PAIR_INDEX[pair], category, list(COLOURS).index(pair[0])
 
 
-def _draw_window(
-    picture: np.ndarray, region: np.ndarray, objects: int, rng: Generator
-) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]]:
-    """A window of about the profile's size that holds a pixel of a random object."""
+def _draw_block(region: np.ndarray, objects: int, rng: Generator) -> tuple[slice, slice]:
+    """Where a block of windows of about the profile's size lies, a random object in it."""
     height, width = region.shape
     zoom = rng.uniform(0.85, 1.2)
-    w, h = int(WINDOW[0] * zoom), int(WINDOW[1] * zoom)
+    w, h = (BLOCK * int(side * zoom) for side in WINDOW)
     ys, xs = np.nonzero(region == data.FIRST_OBJECT + rng.integers(max(objects, 1)))
     pick = rng.integers(len(ys)) if len(ys) else 0
     x, y = (xs[pick], ys[pick]) if len(ys) else (width // 2, height // 2)
-    left = int(np.clip(x - rng.integers(w), 0, width - w))
-    top = int(np.clip(y - rng.integers(h), 0, height - h))
-    box = np.s_[top : top + h, left : left + w]
-    view = cv2.resize(picture[box], (CROP, CROP), interpolation=cv2.INTER_CUBIC)
-    step = (np.arange(GRID) + 0.5) / GRID
-    gx, gy = np.meshgrid((left + step * w) / width, (top + step * h) / height)
-    return view, np.stack([gx, gy], -1).reshape(-1, 2) * 2 - 1, box
+    left = int(np.clip(x - rng.uniform(0.2, 0.8) * w, 0, width - w))
+    top = int(np.clip(y - rng.uniform(0.2, 0.8) * h, 0, height - h))
+    return np.s_[top : top + h, left : left + w]
 
 
-def _window_regions(
-    region: np.ndarray, labels: list[tuple[int, int, int]], window: int, rng: Generator
+def _windows(block: np.ndarray) -> list[np.ndarray]:
+    """The windows of a block, row by row, at the encoder's size."""
+    return [
+        cv2.resize(window, (CROP, CROP), interpolation=cv2.INTER_CUBIC)
+        for row in np.split(block, BLOCK)
+        for window in np.split(row, BLOCK, axis=1)
+    ]
+
+
+def _centres(box: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:
+    step = (np.arange(BLOCK * GRID) + 0.5) / (BLOCK * GRID)
+    y, x = (
+        (part.start + step * (part.stop - part.start)) / side * 2 - 1
+        for part, side in zip(box, shape, strict=True)
+    )
+    return _by_window(np.stack(np.meshgrid(x, y), -1))
+
+
+def _on_grid(picture: np.ndarray, interpolation: int) -> np.ndarray:
+    """A block's picture at its patch centres, 16×16."""
+    return cv2.resize(picture, (BLOCK * GRID,) * 2, interpolation=interpolation)
+
+
+def _by_window(grid: np.ndarray) -> np.ndarray:
+    """What a block's patches have, 16×16×…, window by window, 4×64×…."""
+    split = grid.reshape(BLOCK, GRID, BLOCK, GRID, *grid.shape[2:]).swapaxes(1, 2)
+    return split.reshape(BLOCK * BLOCK, GRID * GRID, *grid.shape[2:])
+
+
+def _block_regions(
+    region: np.ndarray,
+    box: tuple[slice, slice],
+    labels: list[tuple[int, int, int]],
+    scene: int,
+    rng: Generator,
 ) -> list[tuple[np.ndarray, int, int, int, int]]:
-    """Every region that meets the window's patch centres, its mask a little wrong."""
+    """Table, room and the objects that lie in the block for the most part, masks a little wrong."""
     found = []
-    for i in np.unique(region):
-        mask = (region == i).astype(np.float32)
+    inside, everywhere = (np.bincount(r.ravel(), minlength=256) for r in (region[box], region))
+    for i in np.unique(region[box]):
+        mask = (region[box] == i).astype(np.float32)
         radius = rng.integers(0, 5)
         if i >= data.FIRST_OBJECT and radius:
             # Upsampled low-resolution masks are a few pixels wide of the mark.
             mask = cv2.dilate(mask, np.ones((radius * 2 - 1,) * 2, np.uint8))
-        weight = cv2.resize(mask, (GRID, GRID), interpolation=cv2.INTER_LINEAR).ravel()
-        if i >= data.FIRST_OBJECT and weight.sum() > 0.3:
-            found.append((weight, window, *labels[i - data.FIRST_OBJECT]))
+        weight = _by_window(_on_grid(mask, cv2.INTER_LINEAR))
+        if i >= data.FIRST_OBJECT and weight.sum() > 0.3 and inside[i] > 0.5 * everywhere[i]:
+            found.append((weight, scene, *labels[i - data.FIRST_OBJECT]))
         elif i < data.FIRST_OBJECT and weight.sum() > 1:
             keep = rng.random(weight.shape) < rng.uniform(0.2, 1)
             if (weight * keep).sum() > 0:
-                found.append((weight * keep, window, -1, int(i), -1))
+                found.append((weight * keep, scene, -1, int(i), -1))
     return found
 
 
@@ -193,12 +220,14 @@ class RegionClip(nn.Module):
 
     def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Patch values of the whole pictures, S×64×D, and of the windows, W×64×D."""
-        values = self.encoder.values(torch.cat([batch.globals_, batch.windows]))
-        return values.split([len(batch.globals_), len(batch.windows)])
+        with HALF:
+            values = self.encoder.values(torch.cat([batch.globals_, batch.windows]))
+        return values.float().split([len(batch.globals_), len(batch.windows)])
 
     def region_tokens(self, whole: Tensor, local: Tensor, batch: Batch) -> Tensor:
         """Unit tokens, regions×D, from `patches`."""
-        coarse = whole.transpose(1, 2).unflatten(2, (GRID, GRID))[batch.scene]
+        coarse = whole.transpose(1, 2).unflatten(2, (GRID, GRID))
+        coarse = coarse.repeat_interleave(BLOCK * BLOCK, 0)
         around = F.grid_sample(
             coarse,
             batch.centres[:, None],
@@ -207,9 +236,9 @@ class RegionClip(nn.Module):
             align_corners=False,
         )
         fused = self.encoder.global_weight * around[:, :, 0].transpose(1, 2) + local
-        # All windows' patches make one grid, of which a region holds some of its window's.
-        masks = torch.zeros(len(batch.masks), *fused.shape[:2])
-        masks[torch.arange(len(masks)), batch.window] = batch.masks
+        # All blocks' patches make one grid, of which a region holds some of its own block's.
+        masks = torch.zeros(len(batch.masks), len(whole), *batch.masks.shape[1:])
+        masks[torch.arange(len(masks)), batch.scene] = batch.masks
         tokens = self.encoder.pool(fused.flatten(0, 1), masks.flatten(1))
         return F.normalize(tokens, dim=-1)
 
@@ -247,7 +276,9 @@ def loss_of(
     """
     whole, local = model.patches(batch)
     tokens = model.region_tokens(whole, local, batch)
-    image = model.clip.encode_image(batch.crops, normalize=True)
+    with HALF:
+        image = model.clip.encode_image(batch.crops)
+    image = F.normalize(image.float(), dim=-1)
     objects = batch.pair >= 0
     losses = {
         "kind": F.cross_entropy(model.kind_head(HEAD_SCALE * tokens), batch.category),
@@ -310,7 +341,7 @@ def main() -> None:
     model = RegionClip(json.loads(args.config.read_text()))
 
     def step_loss(step: int, rng: Generator) -> tuple[Tensor, dict[str, float]]:
-        return loss_of(model, draw_batch(scenes, rng, SCENES, WINDOWS, CROPS), step, rng)
+        return loss_of(model, draw_batch(scenes, rng, SCENES, CROPS), step, rng)
 
     loop.run(model, model.clip, step_loss, args)
 

@@ -199,7 +199,10 @@ class Trainer(nn.Module):
         return loss, parts
 
     def _encode(self, images: Tensor) -> list[Tensor]:
-        return self.model.image_encoder(images)["backbone_fpn"]
+        # Halves the trunk's time where a CPU computes in bfloat16; the decoder gains nothing.
+        with torch.autocast("cpu", torch.bfloat16):
+            levels = self.model.image_encoder(images)["backbone_fpn"]
+        return [level.float() for level in levels]
 
     def _decode(self, features: list[Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
         decoder, prompts = self.model.sam_mask_decoder, self.model.sam_prompt_encoder
