@@ -75,3 +75,21 @@ def test_the_whole_view_is_weighted_and_a_single_one_is_not():
     assert views.merge_views(whole, (1, 1), 0.5).unique().tolist() == [1.0]
     both = torch.cat([whole, torch.zeros(1, 4, 2)])
     assert views.merge_views(both, (1, 1), 0.5).unique().tolist() == [0.5]
+
+
+def test_the_whole_image_in_two_halves():
+    image = torch.rand(3, 130, 201)
+    stack = views.multi_resolution_views(image, 64, "bilinear", global_views=2)
+    rows, columns = views.window_counts(130, 201, 64)
+    assert stack.shape == (2 + rows * columns, 3, 64, 64)
+    for part, half in [(stack[0], image[:, :, :100]), (stack[1], image[:, :, 100:])]:
+        assert (part.mean((1, 2)) - half.mean((1, 2))).abs().max() < 0.01
+
+
+def test_each_half_is_spread_over_its_side_of_the_grid():
+    values = torch.zeros(2 + 6, 4, 1)
+    values[0], values[1] = 1.0, 5.0
+    values[2] = 10.0  # the first window
+    grid = views.merge_views(values, (2, 3), global_weight=0.5)[..., 0]
+    assert grid[2].tolist() == [0.5, 0.5, 0.5, 2.5, 2.5, 2.5]
+    assert grid[0].tolist() == [10.5, 10.5, 0.5, 2.5, 2.5, 2.5]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,17 +30,41 @@ class ClipEncoder(nn.Module):
 
     def values(self, views: Tensor) -> Tensor:
         """Views V×3×crop×crop, normalised -> V×N×D; the last block itself is never run."""
-        blocks = self.visual.transformer.resblocks
-        before_last = self.visual.forward_intermediates(
+        return self._attention_values(self._before_last(views)[:, 1:])
+
+    def values_and_dense(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Views V×3×crop×crop -> values V×N×D, and a unit vector for every patch V×N×d.
+
+        The second compares with text patch by patch: the last block run with SCLIP's attention
+        (arXiv 2312.01597), in which a patch attends to those of like query and of like key.
+        """
+        tokens = self._before_last(views)
+        return self._attention_values(tokens[:, 1:]), self._dense(tokens)
+
+    def _before_last(self, views: Tensor) -> Tensor:
+        """The input of the last block, V×(1+N)×D, class token first."""
+        found = self.visual.forward_intermediates(
             views,
-            indices=[len(blocks) - 2],
+            indices=[len(self.visual.transformer.resblocks) - 2],
             stop_early=True,
             intermediates_only=True,
             output_fmt="NLC",
-        )["image_intermediates"][0]
-        attention, width = blocks[-1].attn, before_last.shape[-1]
-        weight, bias = attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :]
-        return F.linear(blocks[-1].ln_1(before_last), weight, bias)
+            output_extra_tokens=True,
+        )
+        return torch.cat(
+            [found["image_intermediates_prefix"][0], found["image_intermediates"][0]], dim=1
+        )
+
+    def _attention_values(self, tokens: Tensor) -> Tensor:
+        block, width = self.visual.transformer.resblocks[-1], tokens.shape[-1]
+        weight, bias = block.attn.in_proj_weight[2 * width :], block.attn.in_proj_bias[2 * width :]
+        return F.linear(block.ln_1(tokens), weight, bias)
+
+    def _dense(self, tokens: Tensor) -> Tensor:
+        block = self.visual.transformer.resblocks[-1]
+        tokens = tokens + block.ls_1(self_similar_attention(block.attn, block.ln_1(tokens)))
+        tokens = tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
+        return F.normalize(self.visual.ln_post(tokens[:, 1:]) @ self.visual.proj, dim=-1)
 
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
         """Values P×D, masks R×P in [0, 1] -> tokens R×d (not yet unit vectors)."""
@@ -48,6 +73,19 @@ class ClipEncoder(nn.Module):
         if self.last_block_mlp:
             pooled = pooled + block.ls_2(block.mlp(block.ln_2(pooled)))
         return self.visual.ln_post(pooled) @ self.visual.proj
+
+
+def self_similar_attention(attention: nn.MultiheadAttention, tokens: Tensor) -> Tensor:
+    """SCLIP's attention over tokens V×N×D with the weights of `attention`.
+
+    The values are mixed by softmax(q·qᵀ) + softmax(k·kᵀ), which sums to 2, and projected.
+    """
+    projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
+    heads = projected.unflatten(2, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    query, key, value = heads  # each V×heads×N×(D / heads)
+    mixed = F.scaled_dot_product_attention(query, query, value)
+    mixed = mixed + F.scaled_dot_product_attention(key, key, value)
+    return attention.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
 class AttentionPoolEncoder(nn.Module):

@@ -2,56 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from textregion_ros.regions.bilinear import make_taps, sample
+from textregion_ros.regions.errors import BadText
 from textregion_ros.regions.results import EncodedFrame
 from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_SCALE = 50.0  # of the summed region logits, before the softmax over classes
 BAND_VALUES = 16_000_000  # largest number of float32 held for one band of image rows
+MAX_CLASSES = np.iinfo(np.int16).max
+
+Rows = Callable[[int, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What pixels are labelled with: texts, and the label of each; several may share one.
+
+    texts: Q texts. labels: int16 [Q], 0 for background, k for the k-th name.
+    """
+
+    texts: tuple[str, ...]
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, names: Sequence[str | Sequence[str]], background: Sequence[str] = ()) -> Vocabulary:
+        """From names, each a text or several phrasings of it, and texts of the background.
+
+        Raises BadText for no name, a name without phrasing, or more texts than fit a label map.
+        """
+        if isinstance(names, str) or isinstance(background, str):
+            raise BadText("names and background must be lists of strings, not one string")
+        if not len(names):
+            raise BadText("no text was given")
+        classes = [tuple(background), *((n,) if isinstance(n, str) else tuple(n) for n in names)]
+        if not all(classes[1:]):
+            raise BadText("a name has no phrasing")
+        texts = tuple(text for phrasings in classes for text in phrasings)
+        if len(texts) > MAX_CLASSES:
+            raise BadText(f"{len(texts)} texts are more than a label map can hold ({MAX_CLASSES})")
+        labels = np.repeat(np.arange(len(classes)), [len(phrasings) for phrasings in classes])
+        return cls(texts, labels.astype(np.int16))
 
 
 def paint(
-    mask_rows: Callable[[int, int], Tensor], height: int, logits: Tensor, scale: float = LOGIT_SCALE
+    mask_rows: Rows,
+    height: int,
+    logits: Tensor,
+    scale: float = LOGIT_SCALE,
+    uncovered_rows: Rows | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Sum every region's class logits over its soft mask and take the best class.
 
-    `mask_rows(start, stop)`: masks R×rows×w of those image rows; `logits`: R×Q, Q ≥ 1.
-    Returns labels int16 h×w (0..Q−1), confidence float32 h×w, covered bool h×w: only covered
-    pixels mean anything. Works in bands of rows, so that no R×h×w or Q×h×w tensor is needed.
+    `mask_rows(start, stop)`: masks R×rows×w of those image rows; `logits`: R×Q, Q ≥ 1;
+    `uncovered_rows(start, stop)`: logits Q×rows×w of the pixels that no mask covers, else 0.
+    Returns labels int16 h×w (0..Q−1), confidence float32 h×w, the softmax of the best class, and
+    covered bool h×w. Works in bands of rows, so that no R×h×w or Q×h×w tensor is needed.
     """
     parts, start = [], 0
     width = mask_rows(0, 1).shape[2]
     band = max(1, BAND_VALUES // (width * max(1, sum(logits.shape))))
     while start < height:
-        masks = mask_rows(start, min(start + band, height)).float().clamp(0.0, 1.0)
-        summed = scale * torch.einsum("rq,rhw->qhw", logits, masks)
+        stop = min(start + band, height)
+        masks = mask_rows(start, stop).float().clamp(0.0, 1.0)
+        summed, covered = torch.einsum("rq,rhw->qhw", logits, masks), (masks > 0).any(0)
+        if uncovered_rows is not None:
+            summed = torch.where(covered, summed, uncovered_rows(start, stop))
+        summed = scale * summed
         best = summed.max(0)
         confidence = (best.values - summed.logsumexp(0)).exp()
-        parts.append((best.indices.to(torch.int16), confidence, (masks > 0).any(0)))
-        start += band
+        parts.append((best.indices.to(torch.int16), confidence, covered))
+        start = stop
     labels, confidence, covered = (torch.cat(part) for part in zip(*parts, strict=True))
     return labels, confidence, covered
 
 
-def label_map(frame: EncodedFrame, logits: np.ndarray) -> np.ndarray:
-    """int16 H×W at the camera's size: 0 where no region lies, k for the k-th class.
+def label_map(
+    frame: EncodedFrame,
+    vocabulary: Vocabulary,
+    logits: Tensor,
+    dense_logits: Tensor | None = None,
+    threshold: float = 0.0,
+    unknown_uncovered: bool = True,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """int16 H×W at `size`, else the camera's: the label of each pixel's best text.
 
-    `logits`: float32 R×Q, one row per region of `frame`.
+    `logits`: float32 R×Q, a row for each region of `frame`, on the device to work on;
+    `dense_logits`: Ph×Pw×Q, for pixels that no region covers; `threshold`: least confidence, below
+    it the label is 0; `unknown_uncovered`: whether uncovered pixels are 0 whatever their logits.
     """
-    height, width = frame.image_size
-    if len(frame.tokens) == 0:
-        return np.zeros((height, width), np.int16)
-    soft = torch.from_numpy(frame.masks).float().clamp(0.0, MASK_CEILING)
-    rows, columns = make_taps(soft.shape[1], height), make_taps(soft.shape[2], width)
-    labels, _, covered = paint(
-        lambda start, stop: sample(soft, rows.at(slice(start, stop)), columns),
+    height, width = size or frame.image_size
+    soft = torch.from_numpy(frame.masks).to(logits.device).float().clamp(0.0, MASK_CEILING)
+    best, confidence, covered = paint(
+        stretched(soft, (height, width)),
         height,
-        torch.from_numpy(logits),
+        logits,
+        uncovered_rows=None
+        if dense_logits is None
+        else stretched(dense_logits.permute(2, 0, 1), (height, width)),
     )
-    return torch.where(covered, labels + 1, 0).to(torch.int16).numpy()
+    known = confidence >= threshold
+    if unknown_uncovered:
+        known &= covered
+    labels = torch.from_numpy(vocabulary.labels).to(best.device)[best.long()]
+    return torch.where(known, labels, 0).to(torch.int16).cpu().numpy()
+
+
+def stretched(maps: Tensor, size: tuple[int, int]) -> Rows:
+    """Maps N×h×w resized to `size`, a band of rows at a time."""
+    rows, columns = (
+        make_taps(source, target, maps.device)
+        for source, target in zip(maps.shape[1:], size, strict=True)
+    )
+    return lambda start, stop: sample(maps, rows.at(slice(start, stop)), columns)

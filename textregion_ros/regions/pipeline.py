@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from textregion_ros.regions import grounding, views
-from textregion_ros.regions.errors import BadImage, BadQuery, BadText, TextRegionError
-from textregion_ros.regions.labelling import label_map
+from textregion_ros.regions.errors import BadImage, BadQuery, TextRegionError
+from textregion_ros.regions.labelling import Vocabulary, label_map
 from textregion_ros.regions.loading import Encoder, build_encoder, build_sam2
 from textregion_ros.regions.profile import Profile, load_profile
 from textregion_ros.regions.proposals import Proposer, fuse, select_candidates
@@ -20,7 +21,6 @@ from textregion_ros.regions.results import EncodedFrame, Grounding
 from textregion_ros.regions.tokens import grid_masks, group_max, region_tokens
 
 DECODER_BYTES = {"cpu": 96 << 20, "cuda": 4 << 30}  # on a CPU, what its caches like
-MAX_CLASSES = np.iinfo(np.int16).max
 
 
 class Stopwatch:
@@ -42,10 +42,11 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class RegionTensors:
-    """The fused regions of a frame: mask logits R×L×L, unit tokens R×D."""
+    """The fused regions of a frame: mask logits R×L×L, unit tokens R×D; dense Ph×Pw×D if asked."""
 
     masks: Tensor
     tokens: Tensor
+    dense: Tensor | None = None
 
 
 class TextRegion:
@@ -66,14 +67,16 @@ class TextRegion:
                 encoder.text(profile.negatives)
 
     @classmethod
-    def from_profile(cls, name: str, device: str = "auto", sam2: str | None = None) -> TextRegion:
-        """Load a bundled profile by name, or a profile YAML file by path.
+    def from_profile(
+        cls, name: str | Profile, device: str = "auto", sam2: str | None = None
+    ) -> TextRegion:
+        """Load a bundled profile by name, a profile YAML file by path, or a profile made in code.
 
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1"… sam2: a size which the
         profile offers, such as "tiny". Downloads nothing. Raises UnknownProfile, BadProfile,
         CheckpointMissing, CheckpointAltered, MissingExtra, or TextRegionError for the device.
         """
-        profile = load_profile(name, sam2)
+        profile = load_profile(name, sam2) if isinstance(name, str) else name
         place = choose_device(device)
         built = build_sam2(profile.sam2.model, profile.name).to(place)
         return cls(profile, built, build_encoder(profile, place))
@@ -84,12 +87,16 @@ class TextRegion:
         return self.encoder.identity
 
     @torch.inference_mode()
-    def encode(self, rgb: np.ndarray) -> EncodedFrame:
+    def encode(self, rgb: np.ndarray, dense: bool = False) -> EncodedFrame:
         """H×W×3 uint8 RGB -> the regions of the image, each with its token.
 
-        Raises BadImage. An image without regions gives a frame with R = 0.
+        dense: also keep what single patches say, for `label` where no region lies; some MB, and
+        only CLIP has it. Raises BadImage, or BadQuery for dense of another encoder. An image
+        without regions gives a frame with R = 0.
         """
         check_image(rgb)
+        if dense and self.profile.encoder.family != "clip":
+            raise BadQuery(f"{self.identity} has no dense features: only family clip has them")
         watch = Stopwatch(self.device)
         settings = self.profile.encoder
         if settings.resize_method == "resize":
@@ -98,7 +105,9 @@ class TextRegion:
             rescaled = views.rescale(rgb, settings.rescale)
         image = views.to_tensor(rescaled, self.device)
         watch.lap("preprocess")
-        regions = self._regions(image, watch)
+        at_camera = self.profile.proposals.mask_size == "camera"
+        size = rgb.shape[:2] if at_camera else rescaled.shape[:2]
+        regions = self._regions(image, size, dense, watch)
         masks = regions.masks.cpu().numpy()
         boxes = grounding.boxes_at(masks, rgb.shape[:2])
         seen = boxes[:, 2] > 0  # in a very small image a region may lie between the pixels
@@ -113,10 +122,13 @@ class TextRegion:
             overlaps=overlaps,
             stage_ms=watch.laps,
             encoder=self.identity,
+            dense=None if regions.dense is None else regions.dense.float().cpu().numpy(),
         )
 
-    def _regions(self, image: Tensor, watch: Stopwatch) -> RegionTensors:
-        proposals, size = self.profile.proposals, tuple(image.shape[1:])
+    def _regions(
+        self, image: Tensor, size: tuple[int, int], dense: bool, watch: Stopwatch
+    ) -> RegionTensors:
+        proposals = self.profile.proposals
         bfloat16 = self.profile.sam2.cuda_precision == "bfloat16" and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             features = self.proposer.features(image)
@@ -128,25 +140,38 @@ class TextRegion:
         groups = fuse(candidates, size, proposals)
         masks = group_max(candidates.logits, groups)
         watch.lap("fuse")
-        if not len(masks):
+        if not len(masks) and not dense:
             empty = torch.zeros(0, self.profile.encoder.embed_dim)
             return RegionTensors(masks, empty)
-        values = self.values(image)
+        values, features = self.values_and_dense(image) if dense else (self.values(image), None)
         watch.lap("views")
         soft = grid_masks(candidates.logits, groups, size, tuple(values.shape[:2]))
         tokens, kept = self._tokens(values, soft)
         watch.lap("tokens")
-        return RegionTensors(masks[kept], tokens)
+        return RegionTensors(masks[kept], tokens, features)
 
     def values(self, image: Tensor) -> Tensor:
         """Rescaled image float32 3×h×w in 0..1 -> patch values on the token grid, Ph×Pw×D."""
-        settings, vision = self.profile.encoder, self.encoder.vision
+        stack, counts = self._views(image)
+        vision = self.encoder.vision
+        return views.merge_views(vision.values(stack), counts, vision.global_weight)
+
+    def values_and_dense(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """As `values`, and Ph×Pw×d sums of unit vectors to compare with text patch by patch."""
+        stack, counts = self._views(image)
+        values, dense = self.encoder.vision.values_and_dense(stack)
+        merged = views.merge_views(values, counts, self.encoder.vision.global_weight)
+        return merged, views.merge_views(dense, counts, global_weight=1.0)
+
+    def _views(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        settings = self.profile.encoder
         stack = image[None]
         if settings.resize_method == "multi_resolution":
-            stack = views.multi_resolution_views(image, settings.crop_size, settings.interpolation)
-        stack = views.normalise(stack, settings.mean, settings.std)
+            stack = views.multi_resolution_views(
+                image, settings.crop_size, settings.interpolation, settings.global_views
+            )
         counts = views.window_counts(*image.shape[1:], settings.crop_size)
-        return views.merge_views(vision.values(stack), counts, vision.global_weight)
+        return views.normalise(stack, settings.mean, settings.std), counts
 
     def _tokens(self, values: Tensor, soft: Tensor) -> tuple[Tensor, Tensor]:
         settings = self.profile.encoder
@@ -209,19 +234,40 @@ class TextRegion:
         )
 
     @torch.inference_mode()
-    def label(self, frame: EncodedFrame, names: Sequence[str]) -> np.ndarray:
-        """int16 H×W: for every pixel the best of `names`, k for the k-th; 0 where no region lies.
+    def label(
+        self,
+        frame: EncodedFrame,
+        names: Sequence[str | Sequence[str]],
+        background: Sequence[str] = (),
+        threshold: float = 0.0,
+        uncovered: Literal["unknown", "first", "dense"] = "unknown",
+        size: tuple[int, int] | None = None,
+    ) -> np.ndarray:
+        """int16 H×W: for every pixel the best of `names`, k for the k-th; 0 for none of them.
 
-        Raises BadText.
+        names: each a text, or several phrasings of one class, of which the best counts.
+        background: texts that the names compete with; where one wins, the label is 0.
+        threshold: 0..1; where the softmax of the best text over all texts is less, the label is 0.
+        uncovered: the label of a pixel in no region: "unknown" is 0; "dense" is what its own patch
+        says, for frames encoded with dense=True; "first" is the first text, the background's if
+        there is one, as in the published evaluation of encoders without dense features.
+        size: (H, W) of the map, else the camera image's.
+        Raises BadText, BadQuery.
         """
         self._check_frame(frame)
-        names = self.encoder.text.check(names)
-        if len(names) > MAX_CLASSES:
-            raise BadText(f"{len(names)} names are more than a label map can hold ({MAX_CLASSES})")
-        logits = frame.tokens @ self.encoder.text(names).T
+        grounding.check_query(threshold, top_k=0)
+        if uncovered == "dense" and frame.dense is None:
+            raise BadQuery("dense labels need a frame encoded with dense=True")
+        vocabulary = Vocabulary.of(names, background)
+        texts = self.encoder.text.check(vocabulary.texts)
+        vectors = torch.from_numpy(self.encoder.text(texts)).to(self.device).T
+        logits = torch.from_numpy(frame.tokens).to(self.device) @ vectors
         if self.profile.encoder.family == "siglip2":
             logits = self.encoder.logit_scale * logits + self.encoder.logit_bias
-        return label_map(frame, logits)
+        dense = None
+        if uncovered == "dense":
+            dense = torch.from_numpy(frame.dense).to(self.device) @ vectors
+        return label_map(frame, vocabulary, logits, dense, threshold, uncovered == "unknown", size)
 
     def _check_frame(self, frame: EncodedFrame) -> None:
         if frame.encoder != self.identity:

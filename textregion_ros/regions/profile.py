@@ -71,6 +71,7 @@ class ProposalSettings:
     box_nms_thresh: box IoU above which the lower-scored mask is dropped. min_mask_size: area in
     low-resolution pixels a mask must exceed. fuse_threshold: containment above which masks are one
     region, None to leave them apart. fuse_box_iou: only pairs above this box IoU are compared.
+    mask_size: at the size of which image masks are compared and laid on the token grid.
     """
 
     points_per_side: int
@@ -81,6 +82,7 @@ class ProposalSettings:
     min_mask_size: int
     fuse_threshold: float | None
     fuse_box_iou: float = 0.2
+    mask_size: Literal["rescaled", "camera"] = "rescaled"
 
     def __post_init__(self) -> None:
         shares = ("pred_iou_thresh", "stability_thresh", "box_nms_thresh", "fuse_box_iou")
@@ -97,6 +99,7 @@ class EncoderSettings:
     model: open_clip's name, with `pretrained` the tag whose preprocessing must agree; or config: an
     open_clip model configuration (JSON). tokenizer: files of a Hugging Face tokenizer, if it needs
     one. crop_size: px of a view. rescale: (long, short) side in px the image is fitted into.
+    global_views: strips, from left to right, in which the whole image is seen.
     normalise_values, last_block_mlp: variants of the CLIP token. logit_scale: what exp of the
     checkpoint's parameter must be (1 %). score_scale, score_bias: of the score, see grounding.py.
     """
@@ -115,6 +118,7 @@ class EncoderSettings:
     config: Asset | None = None
     tokenizer: tuple[Asset, ...] = ()
     resize_method: Literal["multi_resolution", "resize"] = "multi_resolution"
+    global_views: int = 1
     remove_global_patch: bool = True
     global_patch_threshold: float = 0.07
     normalise_values: bool = False
@@ -132,6 +136,7 @@ class EncoderSettings:
             raise BadProfile(f"encoder.rescale: {self.rescale} is below crop_size {self.crop_size}")
         _check_range("encoder", self, ("crop_size", "context_length", "embed_dim"), 1, 1 << 16)
         _check_range("encoder", self, ("global_patch_threshold",), -2.0, 2.0)
+        _check_range("encoder", self, ("global_views",), 1, 8)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ class EncodedFrame:
     overlaps: float32 R×R, IoU of every two masks on SAM2's grid.
     stage_ms: wall time of each stage, ms.
     encoder: identity of the encoder; only text vectors of the same identity may be compared.
+    dense: float32 Ph×Pw×D, what single patches say to a text vector, on a grid stretched over the
+    image; None unless asked for.
     """
 
     image_size: tuple[int, int]
@@ -29,12 +31,13 @@ class EncodedFrame:
     overlaps: np.ndarray
     stage_ms: dict[str, float] = field(default_factory=dict)
     encoder: str = ""
+    dense: np.ndarray | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
-        arrays = (self.masks, self.boxes, self.tokens, self.overlaps)
-        return sum(array.nbytes for array in arrays)
+        arrays = (self.masks, self.boxes, self.tokens, self.overlaps, self.dense)
+        return sum(array.nbytes for array in arrays if array is not None)
 
 
 @dataclass(frozen=True)

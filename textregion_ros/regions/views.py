@@ -50,15 +50,28 @@ def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1).float() / 255.0
 
 
-def multi_resolution_views(image: Tensor, crop_size: int, interpolation: str) -> Tensor:
+def multi_resolution_views(
+    image: Tensor, crop_size: int, interpolation: str, global_views: int = 1
+) -> Tensor:
     """The whole image, then its windows, each squashed to crop×crop: float32 V×3×crop×crop.
 
-    `image`: float32 3×h×w in 0..1. Antialiased; bicubic values may leave 0..1 a little.
+    `image`: float32 3×h×w in 0..1. `global_views`: into how many parts, from left to right, the
+    whole image is cut (2 for a street, twice as wide as high). Antialiased; bicubic values may
+    leave 0..1 a little.
     """
     size, mode = [crop_size, crop_size], InterpolationMode(interpolation)
     parts = torch.stack([image[:, y, x] for y, x in windows(*image.shape[1:], crop_size)])
-    whole = TF.resize(image[None], size, mode, antialias=True)
-    return torch.cat([whole, TF.resize(parts, size, mode, antialias=True)])
+    wholes = [
+        TF.resize(image[None, :, :, columns], size, mode, antialias=True)
+        for columns in strips(image.shape[2], global_views)
+    ]
+    return torch.cat([*wholes, TF.resize(parts, size, mode, antialias=True)])
+
+
+def strips(width: int, count: int) -> list[slice]:
+    """`count` neighbouring strips of `width` columns, each at least one column wide."""
+    count = min(count, width)
+    return [slice(width * i // count, width * (i + 1) // count) for i in range(count)]
 
 
 def normalise(views: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -69,14 +82,24 @@ def normalise(views: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
 def merge_views(values: Tensor, counts: tuple[int, int], global_weight: float) -> Tensor:
     """Values of the views on one grid (the multi-resolution fusion of TextRegion).
 
-    `values`: V×p²×D, the whole image first. Returns Ph×Pw×D with Ph = p·rows, Pw = p·columns:
-    global_weight × the upsampled global map + the tiled windows; a single view is returned alone.
+    `values`: V×p²×D, the parts of the whole image first. Returns Ph×Pw×D with Ph = p·rows,
+    Pw = p·columns: global_weight × the upsampled global map + the tiled windows; a single view is
+    returned alone.
     """
     side, (rows, columns), dim = math.isqrt(values.shape[1]), counts, values.shape[2]
     if len(values) == 1:
         return values[0].reshape(side, side, dim)
-    tiles = values[1:].reshape(rows, columns, side, side, dim)
+    parts = len(values) - rows * columns
+    tiles = values[parts:].reshape(rows, columns, side, side, dim)
     tiles = tiles.permute(0, 2, 1, 3, 4).reshape(rows * side, columns * side, dim)
-    whole = values[:1].reshape(1, side, side, dim).permute(0, 3, 1, 2)
-    whole = F.interpolate(whole, size=tiles.shape[:2], mode="bilinear", align_corners=False)
-    return global_weight * whole[0].permute(1, 2, 0) + tiles
+    wholes = values[:parts, None].reshape(parts, 1, side, side, dim).permute(0, 1, 4, 2, 3)
+    spread = [
+        F.interpolate(
+            whole,
+            size=(rows * side, strip.stop - strip.start),
+            mode="bilinear",
+            align_corners=False,
+        )
+        for whole, strip in zip(wholes, strips(columns * side, parts), strict=True)
+    ]
+    return global_weight * torch.cat(spread, 3)[0].permute(1, 2, 0) + tiles
