@@ -121,14 +121,12 @@ def test_the_demo_profile_fetches_nothing():
     assert "nothing" in result.stdout
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch):
+def test_a_hub_that_cannot_be_reached_is_one_line_that_helps(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTREGION_CACHE", str(tmp_path))
-
-    def unreachable(profile):
-        raise cli.HTTPError("Name or service not known")
-
-    monkeypatch.setattr(cli.checkpoints, "fetch", unreachable)
-    assert "not known" in refused("fetch", "clip")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    said = refused("fetch", "clip")
+    assert "http://127.0.0.1:9 cannot be reached" in said
+    assert all(hint in said for hint in ("proxy", "HF_ENDPOINT", str(tmp_path)))
 
 
 @pytest.mark.parametrize(

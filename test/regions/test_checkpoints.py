@@ -7,12 +7,23 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import Mock
 
 import pytest
 import torch
+import yaml
+from huggingface_hub.utils import WeakFileLock
+from PIL import Image
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
-from textregion_ros.regions import CheckpointAltered, CheckpointMissing, load_profile
+from textregion_ros.app.cli import app
+from textregion_ros.regions import (
+    CheckpointAltered,
+    CheckpointMissing,
+    FetchFailed,
+    load_profile,
+)
 from textregion_ros.regions.checkpoints import (
     LOCK_NAME,
     cache_dir,
@@ -39,29 +50,59 @@ def git_sha1(data):
     return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
 
 
+class Hub:
+    """Serves {path: bytes} of one commit as a hub does: as long as `limit` bytes of bodies allow.
+
+    `sent` holds the path and the Range of every answer with a body, `refuse` a status to give
+    instead, with an error code of the hub's.
+    """
+
+    def __init__(self, files):
+        self.files, self.sent = files, []
+        self.limit, self.refuse = float("inf"), None
+        self.etag, self.headers = (lambda data: hashlib.sha256(data).hexdigest()), True
+
+    def answer(self, request, body):
+        data = next((d for name, d in self.files.items() if request.path.endswith(name)), None)
+        status, code = self.refuse or ((200, None) if data is not None else (404, "EntryNotFound"))
+        start = 0
+        if status == 200 and (part := request.headers["Range"]):
+            status, start = 206, int(part.removeprefix("bytes=").removesuffix("-"))
+        request.send_response(status)
+        if status in (200, 206):
+            self.describe(request, data, start, status)
+        else:
+            request.send_header("X-Error-Code", code or "")
+            request.send_header("Content-Length", "0")
+        request.end_headers()
+        if body and status in (200, 206):
+            self.sent.append((request.path, request.headers["Range"]))
+            part = data[start : start + max(0, min(len(data), self.limit))]
+            self.limit -= len(part)
+            request.wfile.write(part)
+            request.close_connection = True
+
+    def describe(self, request, data, start, status):
+        if self.headers:
+            request.send_header("ETag", f'"{self.etag(data)}"')
+            request.send_header("X-Repo-Commit", COMMIT)
+        if status == 206:
+            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        request.send_header("Content-Length", str(len(data) - start))
+
+
 @contextmanager
-def hub(files, etag=lambda data: hashlib.sha256(data).hexdigest()):
-    """Serves {path: bytes} of one revision and counts what was sent."""
-    sent = []
+def hub(files, **settings):
+    """A hub of `files`; yields its address and the Hub."""
+    shelf = Hub(files)
+    vars(shelf).update(settings)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self, body=False):
-            data = next((d for name, d in files.items() if self.path.endswith(name)), None)
-            self.send_response(200 if data is not None else 404)
-            if data is not None:
-                self.send_header("ETag", f'"{etag(data)}"')
-                self.send_header("X-Repo-Commit", COMMIT)
-                self.send_header("Content-Length", str(len(data)))
-            else:
-                self.send_header("X-Error-Code", "EntryNotFound")
-                self.send_header("Content-Length", "0")
-            self.end_headers()
-            if body and data is not None:
-                sent.append(self.path)
-                self.wfile.write(data)
+        def do_HEAD(self):
+            shelf.answer(self, body=False)
 
         def do_GET(self):
-            self.do_HEAD(body=True)
+            shelf.answer(self, body=True)
 
         def log_message(self, *args):
             pass
@@ -70,11 +111,23 @@ def hub(files, etag=lambda data: hashlib.sha256(data).hexdigest()):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", sent
+        yield f"http://127.0.0.1:{server.server_port}", shelf
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """The hub's client waits seconds between its attempts, and writes by ten megabytes."""
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
+    monkeypatch.setattr("huggingface_hub.file_download.time", Mock(sleep=lambda _: None))
+
+
+def left_behind(cache):
+    """Every file in the cache but the one that keeps two fetches apart."""
+    return sorted(p.name for p in cache.rglob("*") if p.is_file() and p.name != ".fetch.lock")
 
 
 def profile_with(asset):
@@ -90,18 +143,159 @@ def profile_with(asset):
 
 def test_fetch_once_then_load_without_a_network(cache):
     data = b"w" * 100_000
-    with hub({"weights.pt": data}) as (url, sent):
+    with hub({"weights.pt": data}) as (url, shelf):
         new = list(fetch(profile_with(HUB), endpoint=url))
         assert [fresh for _, fresh in new] == [True, False]
-        assert len(sent) == 1
         list(fetch(profile_with(HUB), endpoint=url))
-        assert len(sent) == 1
+        assert shelf.sent == [(f"/someone/model/resolve/{COMMIT}/weights.pt", None)]
     path = locate(HUB, "clip")
     assert path.read_bytes() == data
     lock = json.loads((path.parent / LOCK_NAME).read_text())
     assert lock["weights.pt"]["sha256"] == sha256(path)
     assert lock["weights.pt"]["revision"] == COMMIT
-    assert sorted(entry.name for entry in path.parent.iterdir()) == [LOCK_NAME, "weights.pt"]
+    assert left_behind(cache) == [LOCK_NAME, "weights.pt"]
+
+
+def test_a_broken_connection_is_taken_up_again(hasty):
+    data = bytes(range(256)) * 4000
+    with hub({"weights.pt": data}) as (url, shelf):
+        shelf.limit = 700_000
+        real = shelf.answer
+
+        def mended(request, body):
+            if shelf.sent:
+                shelf.limit = len(data)
+            real(request, body)
+
+        shelf.answer = mended
+        list(fetch(profile_with(HUB), endpoint=url))
+    assert [part for _, part in shelf.sent] == [None, "bytes=700000-"]
+    assert locate(HUB, "clip").read_bytes() == data
+
+
+def test_a_fetch_that_was_cut_off_goes_on_where_it_stopped(cache, hasty):
+    data = bytes(range(256)) * 4000
+    with hub({"weights.pt": data}, limit=300_000) as (url, shelf):
+        with pytest.raises(FetchFailed, match="goes on where it stopped"):
+            list(fetch(profile_with(HUB), endpoint=url))
+        with pytest.raises(CheckpointMissing):
+            locate(HUB, "clip")
+        assert left_behind(cache) != []
+        shelf.limit = float("inf")
+        shelf.sent.clear()
+        list(fetch(profile_with(HUB), endpoint=url))
+    assert [part for _, part in shelf.sent] == ["bytes=300000-"]
+    assert locate(HUB, "clip").read_bytes() == data
+    assert left_behind(cache) == [LOCK_NAME, "weights.pt"]
+
+
+def test_what_is_left_of_another_revision_is_not_gone_on_with(cache, hasty):
+    with hub({"weights.pt": b"old" * 1000}, limit=2000) as (url, shelf):
+        with pytest.raises(FetchFailed):
+            list(fetch(profile_with(HUB), endpoint=url))
+        shelf.files, shelf.limit = {"weights.pt": b"new" * 1000}, float("inf")
+        shelf.sent.clear()
+        list(fetch(profile_with(HUB), endpoint=url))
+    assert [part for _, part in shelf.sent] == [None]
+    assert locate(HUB, "clip").read_bytes() == b"new" * 1000
+    assert left_behind(cache) == [LOCK_NAME, "weights.pt"]
+
+
+def test_a_damaged_rest_is_refused_and_the_next_fetch_is_whole(cache, hasty):
+    data = b"w" * 5000
+    with hub({"weights.pt": data}, limit=2000) as (url, shelf):
+        with pytest.raises(FetchFailed):
+            list(fetch(profile_with(HUB), endpoint=url))
+        (partial,) = path_of(HUB).parent.glob(".*.partial")
+        partial.write_bytes(b"x" * 2000)
+        shelf.limit = float("inf")
+        with pytest.raises(CheckpointAltered, match="announced"):
+            list(fetch(profile_with(HUB), endpoint=url))
+        assert left_behind(cache) == []
+        list(fetch(profile_with(HUB), endpoint=url))
+    assert locate(HUB, "clip").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("refuse", "hint"),
+    [
+        ((404, "EntryNotFound"), "has no someone/model/weights.pt at main"),
+        ((404, "RevisionNotFound"), "has no someone/model/weights.pt at main"),
+        ((401, "RepoNotFound"), "hf auth login"),
+        ((403, "GatedRepo"), "hf auth login"),
+        ((418, ""), "answered 418"),
+    ],
+)
+def test_a_hub_that_does_not_give_a_file(cache, refuse, hint):
+    with (
+        hub({"weights.pt": b""}, refuse=refuse) as (url, _),
+        pytest.raises(FetchFailed, match=hint),
+    ):
+        list(fetch(profile_with(HUB), endpoint=url))
+    assert left_behind(cache) == []
+
+
+def test_a_login_page_is_not_taken_for_a_hub(cache):
+    with (
+        hub({"weights.pt": b"<html>"}, headers=False) as (url, _),
+        pytest.raises(FetchFailed, match="login page"),
+    ):
+        list(fetch(profile_with(HUB), endpoint=url))
+    assert left_behind(cache) == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "http://nowhere.invalid", "nonsense"])
+def test_a_hub_that_cannot_be_reached(cache, endpoint):
+    with pytest.raises(FetchFailed, match="HF_ENDPOINT") as caught:
+        list(fetch(profile_with(HUB), endpoint=endpoint))
+    assert "textregion fetch clip" in str(caught.value)
+    assert left_behind(cache) == []
+
+
+def test_fetching_while_offline_is_wanted(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(FetchFailed, match="HF_HUB_OFFLINE"):
+        list(fetch(profile_with(HUB), endpoint="http://127.0.0.1:9"))
+
+
+def test_two_fetches_at_once_are_kept_apart(cache):
+    cache.mkdir()
+    with WeakFileLock(cache / ".fetch.lock"), pytest.raises(FetchFailed, match="another fetch"):
+        list(fetch(profile_with(HUB), endpoint="http://127.0.0.1:9"))
+
+
+@pytest.fixture
+def hub_profile(profile_file, tmp_path):
+    """The small profile, but with its weights at a hub; its path, and what the hub must have."""
+    data = yaml.safe_load(profile_file.read_text())
+    data["encoder"]["config"]["file"] = str(profile_file.parent / "clip.json")
+    small = data["sam2"]["sizes"]["small"]
+    small["config"]["file"] = str(profile_file.parent / "sam2.yaml")
+    small["checkpoint"] = {"source": "hub", "repo": "someone/sam2", "file": "sam2.pt"}
+    clip = {"source": "hub", "repo": "someone/clip", "file": "clip.safetensors"}
+    data["encoder"]["checkpoint"] = clip
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(data))
+    names = ("clip.safetensors", "sam2.pt")
+    return path, {name: (profile_file.parent / name).read_bytes() for name in names}
+
+
+def test_the_command_fetches_and_asking_uses_no_network(hub_profile, cache, tmp_path, monkeypatch):
+    path, files = hub_profile
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(picture)
+    with hub(files) as (url, _):
+        monkeypatch.setenv("HF_ENDPOINT", f"{url}/")
+        done = CliRunner().invoke(app, ["fetch", str(path)])
+        assert done.stdout.count("fetched: ") == 2, done.stderr
+        assert CliRunner().invoke(app, ["fetch", str(path)]).stdout.count("there already: ") == 2
+    used = []
+    for name in ("socket.socket.connect", "socket.socket.connect_ex", "socket.getaddrinfo"):
+        monkeypatch.setattr(name, lambda *arguments, name=name: used.append(name))
+    asked = CliRunner().invoke(app, ["ask", str(picture), "mug", "--profile", str(path)])
+    assert asked.exit_code == 0, asked.stderr
+    assert "regions in" in asked.stdout
+    assert used == []
 
 
 def test_files_kept_in_git_are_checked_by_their_blob_hash():
@@ -116,7 +310,7 @@ def test_what_the_hub_did_not_announce_is_not_kept(cache):
         pytest.raises(CheckpointAltered, match="announced"),
     ):
         list(fetch(profile_with(HUB), endpoint=url))
-    assert not list(path_of(HUB).parent.iterdir())
+    assert left_behind(cache) == []
     with pytest.raises(CheckpointMissing):
         locate(HUB, "clip")
 

@@ -10,7 +10,6 @@ from typing import Annotated, NoReturn
 
 import numpy as np
 import typer
-from huggingface_hub.errors import HTTPError
 from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
@@ -80,12 +79,18 @@ def ask(
 def fetch(
     profile: Annotated[str, typer.Argument(help="A bundled profile or a .yaml file.")],
     sam2: Sam2Size = None,
+    endpoint: Annotated[
+        str | None, typer.Option(envvar="HF_ENDPOINT", help="Another hub than the default one.")
+    ] = None,
 ) -> None:
-    """Bring a profile's weights into the cache, check them, and print where they are."""
+    """Bring a profile's weights into the cache, check them, and print where they are.
+
+    Run again after a break, it goes on where it stopped.
+    """
     with one_line_errors():
         chosen = load_profile(profile, sam2)
         files = 0
-        for path, new in checkpoints.fetch(chosen):
+        for path, new in checkpoints.fetch(chosen, endpoint):
             files += 1
             console.print(f"{'fetched' if new else 'there already'}: {path}", soft_wrap=True)
         if not files:
@@ -129,7 +134,7 @@ def one_line_errors() -> Iterator[None]:
     """Turn what goes wrong for the user's reasons into one line and exit status 1."""
     try:
         yield
-    except (TextRegionError, HTTPError, OSError) as error:
+    except (TextRegionError, OSError) as error:
         fail(str(error))
 
 

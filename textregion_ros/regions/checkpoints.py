@@ -1,7 +1,8 @@
 """Where a model's files come from: bundled, local, or the hub's cache; and that they are intact.
 
-Loading never downloads. `fetch` does, once: into a temporary folder, checked against the hub's own
-hash, moved into place whole, and recorded in a lock file which every later load is checked against.
+Loading never downloads. `fetch` does, once: into a partial file that a later run goes on with,
+checked against the hub's own hash, moved into place whole, and recorded in a lock file which every
+later load is checked against.
 """
 
 from __future__ import annotations
@@ -10,21 +11,31 @@ import hashlib
 import json
 import os
 import pickle
-import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import BadZipFile
 
 import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, hf_hub_url
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from textregion_ros.regions.errors import CheckpointAltered, CheckpointMissing
+from textregion_ros.regions.errors import CheckpointAltered, CheckpointMissing, FetchFailed
 from textregion_ros.regions.profile import Asset, Profile
 
 LOCK_NAME = "textregion.lock.json"
@@ -104,42 +115,106 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def fetch(profile: Profile, endpoint: str | None = None) -> Iterator[tuple[Path, bool]]:
     """Bring the profile's hub files into the cache; yields each path and whether it was new.
 
-    `endpoint`: another hub than the default. Raises CheckpointAltered where what arrived is not
-    what the hub or the profile says; the cache is then as it was.
+    `endpoint`: another hub than $HF_ENDPOINT or the default one. Raises FetchFailed where the hub
+    cannot be reached or will not give a file; what had arrived is kept, and the next fetch goes on
+    from there. Raises CheckpointAltered where what arrived is not what the hub or the profile says;
+    the cache is then as it was.
     """
+    endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
     for asset in profile.assets:
         if asset.source != "hub":
             continue
         try:
             yield locate(asset, profile.name), False
         except (CheckpointMissing, CheckpointAltered):
-            yield _fetch_one(asset, endpoint), True
+            with _only_fetch(), _hub_errors(asset, profile.name, endpoint):
+                path = _fetch_one(asset, endpoint)
+            yield path, True
 
 
-def _fetch_one(asset: Asset, endpoint: str | None) -> Path:
-    folder, target = _repo_dir(asset), path_of(asset)
-    target.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _only_fetch() -> Iterator[None]:
+    """Two fetches at once would write into one partial file."""
+    folder = cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(WeakFileLock(folder / ".fetch.lock", timeout=0.1))
+        except TimeoutError as error:
+            raise FetchFailed(f"another fetch is filling {folder}: wait for its end") from error
+        yield
+
+
+@contextmanager
+def _hub_errors(asset: Asset, profile_name: str, endpoint: str) -> Iterator[None]:
+    """Turn what the hub's client raises into FetchFailed with what to do about it."""
+    wanted = f"{asset.repo}/{asset.file}"
+    try:
+        yield
+    except OfflineModeIsEnabled as error:
+        raise FetchFailed(f"HF_HUB_OFFLINE is set: unset it to fetch {wanted}") from error
+    except (EntryNotFoundError, RevisionNotFoundError) as error:
+        raise FetchFailed(f"{endpoint} has no {wanted} at {asset.revision}") from error
+    except RepositoryNotFoundError as error:
+        raise FetchFailed(
+            f"{endpoint} gives no {asset.repo}: it does not exist, or it needs its terms accepted "
+            "and a token, see `hf auth login`"
+        ) from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise FetchFailed(f"{endpoint} answered {status} for {wanted}: try later") from error
+    except HFValidationError as error:
+        raise FetchFailed(f"{wanted} is no file of a hub: {error}") from error
+    except HTTPError as error:
+        raise FetchFailed(
+            f"{endpoint} cannot be reached for {wanted} ({error}): check the network and its "
+            "proxy, or name a mirror in HF_ENDPOINT, and run it again: it goes on where it "
+            f"stopped. Or run `textregion fetch {profile_name}` on another machine and copy its "
+            f"cache to {cache_dir()}"
+        ) from error
+
+
+def _fetch_one(asset: Asset, endpoint: str) -> Path:
+    target = path_of(asset)
     url = hf_hub_url(asset.repo, asset.file, revision=asset.revision, endpoint=endpoint)
     stated = get_hf_file_metadata(url, endpoint=endpoint)
-    staging = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
-    try:
-        revision = stated.commit_hash or asset.revision
-        arrived = Path(
-            hf_hub_download(
-                asset.repo, asset.file, revision=revision, local_dir=staging, endpoint=endpoint
-            )
-        )
-        digest = sha256(arrived)
-        if stated.etag not in (digest, _git_blob_sha1(arrived)):
-            raise CheckpointAltered(f"{url}: what arrived is not what the hub announced")
-        if asset.sha256 not in (None, digest):
-            raise CheckpointAltered(f"{url}: its SHA-256 is not the one in the profile")
-        arrived.replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    entry = {"sha256": digest, "etag": stated.etag, "revision": revision}
+    if not (stated.commit_hash and stated.etag):
+        raise FetchFailed(f"{url} does not answer as a hub does: is a login page in between?")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    url = hf_hub_url(asset.repo, asset.file, revision=stated.commit_hash, endpoint=endpoint)
+    partial = _download(url, stated, target)
+    digest = sha256(partial)
+    if stated.etag not in (digest, _git_blob_sha1(partial)):
+        partial.unlink()
+        raise CheckpointAltered(f"{url}: what arrived is not what the hub announced")
+    if asset.sha256 not in (None, digest):
+        partial.unlink()
+        raise CheckpointAltered(f"{url}: its SHA-256 is not the one in the profile")
+    partial.replace(target)
+    entry = {"sha256": digest, "etag": stated.etag, "revision": stated.commit_hash}
+    folder = _repo_dir(asset)
     _write_lock(folder, {**_read_lock(folder), asset.file: entry})
     return target
+
+
+def _download(url: str, stated: HfFileMetadata, target: Path) -> Path:
+    """The whole file beside its place; goes on with what an earlier fetch of it left there.
+
+    The hub client's own download starts over in every run, which hurts with gigabytes.
+    """
+    content = hashlib.sha256(stated.etag.encode()).hexdigest()[:16]
+    partial = target.with_name(f".{target.name}.{content}.partial")
+    for stale in set(target.parent.glob(f".{target.name}.*.partial")) - {partial}:
+        stale.unlink()
+    with partial.open("ab") as stream:
+        done = stream.tell()
+        if stated.size is None or done > stated.size:
+            done = stream.truncate(0)
+        if done != stated.size:
+            # As it lies there: of a compressed answer no part could be asked for.
+            headers = build_hf_headers() | {"Accept-Encoding": "identity"}
+            http_get(url, stream, resume_size=done, headers=headers, displayed_filename=target.name)
+    return partial
 
 
 def _repo_dir(asset: Asset) -> Path:

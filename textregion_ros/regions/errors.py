@@ -21,6 +21,10 @@ class CheckpointAltered(TextRegionError):
     """A weight file's SHA-256 differs from the one pinned or recorded for it."""
 
 
+class FetchFailed(TextRegionError):
+    """The hub cannot be reached, or does not give a file; says which and what to do."""
+
+
 class BadImage(TextRegionError):
     """Not an H×W×3 uint8 RGB array with at least one pixel."""
 
