@@ -15,6 +15,7 @@ setup(
     package_data={
         "": ["*"],
         "textregion_ros.regions": ["profiles/*.yaml"],
+        "textregion_ros.evaluation": ["datasets/*.yaml", "protocols/*.yaml"],
     },
     # The versions that are tested are in requirements.txt.
     install_requires=[

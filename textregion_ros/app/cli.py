@@ -1,20 +1,19 @@
-"""The command line: `textregion ask`, `fetch`, `profiles` and `demo`."""
+"""The command line: `textregion ask`, `fetch`, `profiles`, `demo` and `evaluate`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import numpy as np
 import typer
 from PIL import Image, ImageOps
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from textregion_ros.app.terminal import ProfileName, Sam2Size, console, fail, one_line_errors
+from textregion_ros.evaluation import cli as evaluation
 from textregion_ros.regions import (
     BadImage,
     BadProfile,
@@ -32,12 +31,7 @@ from textregion_ros.regions import (
 app = typer.Typer(
     help="Ask pictures and cameras in words.", no_args_is_help=True, add_completion=False
 )
-console = Console()
-
-ProfileName = Annotated[str, typer.Option("--profile", help="A bundled profile or a .yaml file.")]
-Sam2Size = Annotated[
-    str | None, typer.Option("--sam2", help="A SAM2 size the profile offers, such as tiny.")
-]
+app.add_typer(evaluation.app, name="evaluate")
 
 
 @app.command()
@@ -127,21 +121,6 @@ def demo(
     except ImportError as error:
         fail(f"the demo needs ROS 2 and this package built in it ({error}): run `make demo`")
     raise typer.Exit(run(out))
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn what goes wrong for the user's reasons into one line and exit status 1."""
-    try:
-        yield
-    except (TextRegionError, OSError) as error:
-        fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    """Say it in one line on standard error and exit with status 1."""
-    typer.echo(f"textregion: {' '.join(message.split())}", err=True)
-    raise typer.Exit(1)
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -42,19 +42,22 @@ class TextEncoder:
         self._capacity = capacity
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
 
-    def check(self, texts: Sequence[str]) -> list[str]:
-        """The texts, stripped. Raises BadText for an empty list, a blank text or a long one."""
+    def check(self, texts: Sequence[str], truncate: bool = False) -> list[str]:
+        """The texts, stripped. Raises BadText for an empty list, a blank text or a long one.
+
+        truncate: let a long one be cut by the tokenizer.
+        """
         if isinstance(texts, str):
             raise BadText("texts must be a list of strings, not one string")
         if not texts:
             raise BadText("no text was given")
-        return [self._check_one(text) for text in texts]
+        return [self._check_one(text, truncate) for text in texts]
 
-    def _check_one(self, text: str) -> str:
+    def _check_one(self, text: str, truncate: bool) -> str:
         if not isinstance(text, str) or not text.strip():
             raise BadText(f"a text is blank: {text!r}")
         text = text.strip()
-        if text in self._cache:
+        if truncate or text in self._cache:
             return text
         longest = max(self._count_tokens(template(text)) for template in self._templates)
         if longest > self._context_length:
@@ -64,12 +67,12 @@ class TextEncoder:
             )
         return text
 
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+    def __call__(self, texts: Sequence[str], truncate: bool = False) -> np.ndarray:
         """float32 Q×D unit vectors: each the normalised mean over the templates' unit vectors.
 
         Raises BadText as `check` does.
         """
-        texts = self.check(texts)
+        texts = self.check(texts, truncate)
         vectors = {text: self._cache[text] for text in texts if text in self._cache}
         missing = [text for text in dict.fromkeys(texts) if text not in vectors]
         if missing:
