@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,9 +62,7 @@ DEPTHS = {
 LEAST_MOSAIC = 3  # px; OpenCV leaves smaller Bayer images black
 # Without EXIF's rotation: boxes and masks are in the pixels of the sensor.
 AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-DEPTH_HEADER = struct.Struct(
-    "<iff"
-)  # of compressedDepth: its format and two quantisation constants
+DEPTH_HEADER = struct.Struct("<iff")  # compressedDepth: format and quantisation constants
 
 
 def to_rgb(message: Image | CompressedImage) -> np.ndarray:
@@ -71,9 +70,9 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
 
     Takes an Image in any encoding of COLOURS, in either byte order, with any `step` that holds a
     row, and a CompressedImage of any format that OpenCV decodes (jpeg, png, …). 16-bit values are
-    scaled by 255/65535. An rgb8 image comes back as a view of the message's data. Raises BadImage
-    for every other encoding, for data that cannot be decoded, and where size, step and data
-    contradict each other.
+    scaled by 255/65535. An rgb8 image without padding comes back as a view of the message's data.
+    Raises BadImage for every other encoding, for data that cannot be decoded, and where size, step
+    and data contradict each other.
     """
     if isinstance(message, CompressedImage):
         return _decode_colours(message)
@@ -100,7 +99,6 @@ def _rgb(pixels: np.ndarray, name: str) -> np.ndarray:
     height, width = pixels.shape[:2]
     if name.startswith("bayer") and min(height, width) < LEAST_MOSAIC:
         raise BadImage(f"the image is {width}×{height} px, too small to be {name}")
-    pixels = np.ascontiguousarray(pixels)
     if pixels.dtype == np.uint8:
         return convert_color(pixels, name, "rgb8")
     wide = pixels if name == "rgb16" else convert_color(pixels, name, "rgb16")
@@ -117,12 +115,11 @@ def _pixels(message: Image, layouts: Mapping[str, Layout], kind: str) -> np.ndar
         )
     _check_size(message, layout)
     stored = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
-    size = stored.itemsize
-    shape, strides = (message.height, message.width), (message.step, layout.channels * size)
-    if layout.channels > 1:
-        shape, strides = (*shape, layout.channels), (*strides, size)
-    pixels = np.ndarray(shape, stored, buffer=message.data, strides=strides)
-    return pixels.astype(layout.dtype, copy=False)
+    row = message.width * layout.channels * stored.itemsize
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)[:, :row]
+    pixels = np.ascontiguousarray(rows).view(stored).astype(layout.dtype, copy=False)
+    channels = (layout.channels,) if layout.channels > 1 else ()
+    return pixels.reshape(message.height, message.width, *channels)
 
 
 def _check_size(message: Image, layout: Layout) -> None:
@@ -152,7 +149,7 @@ def _decode_colours(message: CompressedImage) -> np.ndarray:
     bits = 8 * picture.itemsize
     if picture.ndim == 2:
         return _rgb(picture, before.rstrip("168") + str(bits))
-    return _rgb(picture[..., :3], f"bgr{bits}")
+    return _rgb(np.ascontiguousarray(picture[..., :3]), f"bgr{bits}")
 
 
 def _decode_depth(message: CompressedImage) -> np.ndarray:
@@ -197,14 +194,18 @@ def _decode(message: CompressedImage, data: array, flags: int) -> np.ndarray:
 
 
 def to_message(pixels: np.ndarray, header: Header) -> Image:
-    """Return uint8 H×W as a mono8 message, or H×W×3 RGB as an rgb8 one, with the header given."""
+    """Return uint8 or uint16 H×W as mono8 or mono16, or uint8 H×W×3 RGB as rgb8.
+
+    The message has the header given and, in mono16, this machine's byte order.
+    """
     data = array("B")
     data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
     return Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
-        encoding="mono8" if pixels.ndim == 2 else "rgb8",
+        encoding=f"mono{8 * pixels.itemsize}" if pixels.ndim == 2 else "rgb8",
+        is_bigendian=sys.byteorder == "big",
         step=len(data) // pixels.shape[0],
         data=data,
     )
