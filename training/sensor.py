@@ -104,9 +104,8 @@ def _shifted(depth: np.ndarray, rng: Generator) -> np.ndarray:
 def _axial_deviation(z: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Standard deviation of depth, m."""
     steep = np.minimum(angle, STEEPEST)
-    turned = np.where(
-        steep > np.radians(60), 1e-4 / np.sqrt(z) * (steep / (np.pi / 2 - steep)) ** 2, 0
-    )
+    turned = 1e-4 / np.sqrt(z) * (steep / (np.pi / 2 - steep)) ** 2
+    turned = np.where(steep > np.radians(60), turned, 0.0)
     return 0.0012 + 0.0019 * (z - 0.4) ** 2 + turned
 
 
