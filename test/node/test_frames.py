@@ -1,15 +1,15 @@
 import threading
+import time
+from array import array
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from textregion_ros.node.frames import Closed, Frame, KeptFrames, Mailbox
+from textregion_ros.node.frames import Closed, Frame, Mailbox
 from textregion_ros.node.images import to_message
-from textregion_ros.regions import EncodedFrame
+from textregion_ros.regions import BadImage
 
 
 def frame(value=0, seconds=0, size=(2, 3)):
@@ -18,14 +18,25 @@ def frame(value=0, seconds=0, size=(2, 3)):
     return Frame(to_message(np.full((*size, 3), value, np.uint8), header))
 
 
-def encoded(nbytes):
-    return EncodedFrame(
-        image_size=(1, 1),
-        masks=np.zeros((0, 1, 1), np.float16),
-        boxes=np.zeros((0, 4), np.int32),
-        tokens=np.zeros(nbytes // 4, np.float32),
-        overlaps=np.zeros((0, 0), np.float32),
-    )
+def stamped(message, nanoseconds):
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(nanoseconds, 10**9)
+    return message
+
+
+def depth(nanoseconds, metres=1.0, size=(2, 3)):
+    message = Image(height=size[0], width=size[1], encoding="32FC1", step=4 * size[1])
+    message.data = array("B", np.full(size, metres, np.float32).tobytes())
+    return stamped(message, nanoseconds)
+
+
+def info(nanoseconds, size=(2, 3), focal=2.0):
+    k = [focal, 0.0, 1.0, 0.0, focal, 0.5, 0.0, 0.0, 1.0]
+    return stamped(CameraInfo(height=size[0], width=size[1], k=k), nanoseconds)
+
+
+def camera_frame(nanoseconds, tolerance=20, wait=0.0):
+    message = stamped(to_message(np.zeros((2, 3, 3), np.uint8), Header()), nanoseconds)
+    return Frame(message, "", tolerance, wait)
 
 
 def test_equal_pictures_have_equal_keys_whatever_their_stamps():
@@ -72,24 +83,75 @@ def test_closing_sends_away_who_waits():
         mailbox.wait(lambda newest: newest is not None, timeout=30.0)
 
 
-@given(
-    puts=st.lists(st.tuples(st.binary(max_size=1), st.integers(1, 30)), max_size=20),
-    most=st.integers(1, 4),
+def test_depth_within_the_tolerance_belongs_to_the_frame():
+    frame = camera_frame(1000)
+    frame.offer(depth(1020, metres=2.0))
+    frame.offer(info(980))
+    assert (frame.space.depth == 2.0).all()
+    assert (frame.space.camera.fx, frame.space.camera.cx) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("apart", [-21, 21, 10**9])
+def test_depth_of_another_moment_does_not(apart):
+    """Pitfall 5, wrong stamps: depth of another moment is no depth."""
+    frame = camera_frame(1000)
+    frame.offer(depth(1000 + apart))
+    frame.offer(info(1000))
+    assert frame.space is None
+
+
+def test_the_nearest_depth_is_taken():
+    frame = camera_frame(1000)
+    for stamp, metres in ((985, 1.0), (1005, 2.0), (1015, 3.0)):
+        frame.offer(depth(stamp, metres))
+    frame.offer(info(1000))
+    assert (frame.space.depth == 2.0).all()
+
+
+def test_without_camera_info_there_is_no_space():
+    frame = camera_frame(1000)
+    frame.offer(depth(1000))
+    assert frame.space is None
+
+
+def test_depth_that_comes_late_is_waited_for():
+    frame = camera_frame(1000, wait=30.0)
+    frame.offer(info(1000))
+    threading.Timer(0.05, frame.offer, [depth(1000)]).start()
+    assert frame.space is not None
+
+
+def test_nobody_waits_for_depth_that_has_passed():
+    frame = camera_frame(1000, wait=30.0)
+    start = time.monotonic()
+    frame.offer(info(1000))
+    frame.offer(depth(2000))
+    assert frame.space is None
+    assert time.monotonic() - start < 20.0
+
+
+@pytest.mark.parametrize(
+    ("depth", "info", "sentence"),
+    [
+        (depth(1000, size=(4, 6)), info(1000), "depth is 6×4 px and the image 3×2"),
+        (depth(1000), info(1000, size=(4, 6)), "camera_info is 6×4 px and the image 3×2"),
+        (depth(1000), info(1000, focal=0.0), "calibrated"),
+    ],
 )
-def test_kept_frames_stay_within_their_bounds(puts, most):
-    kept = KeptFrames(most, most_bytes=80)
-    for key, quads in puts:
-        kept.put(key, encoded(4 * quads))
-        assert len(kept) <= most
-        assert kept.nbytes <= 80
+def test_depth_that_does_not_fit_the_image(depth, info, sentence):
+    """Pitfall 5, wrong resolution: depth that is not aligned is refused."""
+    frame = camera_frame(1000)
+    frame.offer(depth)
+    frame.offer(info)
+    with pytest.raises(BadImage, match=sentence):
+        _ = frame.space
 
 
-def test_the_frame_used_least_recently_goes_first():
-    kept = KeptFrames(2, most_bytes=1000)
-    first, second, third = encoded(4), encoded(8), encoded(12)
-    kept.put(b"1", first)
-    kept.put(b"2", second)
-    assert kept.get(b"1") is first
-    kept.put(b"3", third)
-    assert kept.get(b"2") is None
-    assert (kept.get(b"1"), kept.get(b"3")) == (first, third)
+def test_a_rectified_image_has_the_intrinsics_of_p():
+    message = info(1000)
+    message.p = [4.0, 0.0, 1.5, 0.0, 0.0, 5.0, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    frame = camera_frame(1000)
+    frame.offer(depth(1000))
+    frame.offer(message)
+    camera = frame.space.camera
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (4.0, 5.0, 1.5, 0.5)

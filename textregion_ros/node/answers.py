@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from textregion_ros.node.frames import Frame, KeptFrames
-from textregion_ros.regions import EncodedFrame, Grounding, TextRegion
+from textregion_ros.geometry import RegionShape
+from textregion_ros.node.encodings import Encodings
+from textregion_ros.node.frames import SECOND, Frame
+from textregion_ros.regions import BadImage, EncodedFrame, Grounding
 from textregion_ros.srv import Query
-
-SECOND = 1_000_000_000
 
 
 class Refusal(Exception):
@@ -84,33 +85,49 @@ class Freshness:
 class Answer:
     """The groundings of a question in a frame, in the order asked.
 
-    encode_ms: time spent on the frame, 0 where it was known already. query_ms: on the texts.
+    encode_ms: time spent on the frame, 0 where its regions were known. query_ms: on the texts and
+    on the shapes. regions: all of the frame's. shapes: in 3D, by Region.id, of those regions of the
+    groundings that have enough depth. reused: the regions are those of an earlier frame of the same
+    camera. fault: why there are no shapes though depth came; empty where nothing is wrong.
     """
 
     frame: Frame
     groundings: Sequence[Grounding]
     encode_ms: float
     query_ms: float
+    regions: EncodedFrame | None = None
+    shapes: Mapping[int, RegionShape] = field(default_factory=dict)
+    reused: bool = False
+    fault: str = ""
 
 
-def answer(model: TextRegion, kept: KeptFrames, frame: Frame, question: Question) -> Answer:
-    """Ground the question in the frame, encoding the frame only where it is not kept already.
+def answer(model: Any, encodings: Encodings, frame: Frame, question: Question) -> Answer:
+    """Ground the question in the frame, encoding the frame only where it is not known already.
 
-    Raises BadImage for the frame, BadText and BadQuery for the question.
+    A question without texts is answered with the frame's regions alone. Raises BadImage for the
+    frame and for depth that came with a request, BadText and BadQuery for the question.
     """
-    encode_ms = 0.0
-    encoded = kept.get(frame.key)
-    if encoded is None:
-        encoded, encode_ms = _timed_encode(model, frame)
-        kept.put(frame.key, encoded)
+    encoded = encodings.of(model, frame)
     start = time.perf_counter()
-    groundings = model.ground(
-        encoded, question.texts, question.negatives, question.threshold, question.top_k
+    groundings: Sequence[Grounding] = ()
+    if question.texts:
+        groundings = model.ground(
+            encoded.regions, question.texts, question.negatives, question.threshold, question.top_k
+        )
+    shapes, fault = _shapes(frame, groundings)
+    query_ms = 1e3 * (time.perf_counter() - start)
+    return Answer(
+        frame, groundings, encoded.ms, query_ms, encoded.regions, shapes, encoded.reused, fault
     )
-    return Answer(frame, groundings, encode_ms, 1e3 * (time.perf_counter() - start))
 
 
-def _timed_encode(model: TextRegion, frame: Frame) -> tuple[EncodedFrame, float]:
-    start = time.perf_counter()
-    encoded = model.encode(frame.rgb)
-    return encoded, 1e3 * (time.perf_counter() - start)
+def _shapes(frame: Frame, groundings: Sequence[Grounding]) -> tuple[Mapping[int, RegionShape], str]:
+    """Return the shapes; a camera whose depth is of no use is still good for masks and boxes."""
+    if not any(found.regions for found in groundings):
+        return {}, ""
+    try:
+        return (frame.space.shapes(groundings), "") if frame.space else ({}, "")
+    except BadImage as error:
+        if frame.camera is None:
+            raise
+        return {}, str(error)

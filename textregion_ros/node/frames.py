@@ -1,27 +1,51 @@
-"""Camera frames: the newest one, and the last few that were encoded."""
+"""Camera frames: the newest one of a camera, and what depth came with it."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
+from math import inf
 
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from textregion_ros.node.images import to_rgb
-from textregion_ros.regions import EncodedFrame
+from textregion_ros.node.space import Space, space_of
+
+SECOND = 1_000_000_000
+
+
+def stamp_of(header: Header) -> int:
+    """When a message was taken, ns."""
+    return header.stamp.sec * SECOND + header.stamp.nanosec
 
 
 class Frame:
-    """A camera image as it came; nothing is computed before it is asked for."""
+    """A camera image as it came, and the depth of the same moment.
 
-    def __init__(self, message: Image) -> None:
+    Nothing is computed before it is asked for. camera: its name, None for a picture that came with
+    a request. tolerance: most that the stamps of depth and camera_info may be apart from the
+    image's, ns. wait: how long they may come after the image, s; 0 for a camera without depth.
+    """
+
+    def __init__(
+        self,
+        message: Image | CompressedImage,
+        camera: str | None = None,
+        tolerance: int = 0,
+        wait: float = 0.0,
+    ) -> None:
+        self.camera = camera
         self._message = message
+        self._tolerance = tolerance
+        self._until = time.monotonic() + wait
+        self._changed = threading.Condition()
+        self._partners: dict[type, Image | CameraInfo] = {}
+        self._passed: set[type] = set()
 
     @property
     def header(self) -> Header:
@@ -31,7 +55,7 @@ class Frame:
     @property
     def stamp(self) -> int:
         """When the image was taken, ns."""
-        return self.header.stamp.sec * 1_000_000_000 + self.header.stamp.nanosec
+        return stamp_of(self.header)
 
     @cached_property
     def rgb(self) -> np.ndarray:
@@ -46,9 +70,39 @@ class Frame:
         digest.update(np.ascontiguousarray(self.rgb).data)
         return digest.digest()
 
+    def offer(self, message: Image | CameraInfo) -> None:
+        """Take depth or camera_info where no other is nearer to the image's stamp."""
+        kind, after = type(message), stamp_of(message.header) - self.stamp
+        with self._changed:
+            held = self._partners.get(kind)
+            apart = inf if held is None else abs(stamp_of(held.header) - self.stamp)
+            if abs(after) <= self._tolerance and abs(after) < apart:
+                self._partners[kind] = message
+            elif after > self._tolerance:
+                self._passed.add(kind)
+            self._changed.notify_all()
+
+    def _is_settled(self) -> bool:
+        """Whether nothing can come any more that belongs to the image."""
+        return len(self._partners.keys() | self._passed) == 2
+
+    @cached_property
+    def space(self) -> Space | None:
+        """Depth and intrinsics of the image, None where they did not come.
+
+        Waits for them a little where the camera has them. Raises BadImage where they do not fit the
+        image.
+        """
+        with self._changed:
+            self._changed.wait_for(self._is_settled, max(self._until - time.monotonic(), 0.0))
+            depth, info = self._partners.get(Image), self._partners.get(CameraInfo)
+        if depth is None or info is None:
+            return None
+        return space_of(depth, info, self.rgb.shape[:2])
+
 
 class Closed(Exception):
-    """The node is shutting down."""
+    """The camera is not listened to any more."""
 
 
 class Mailbox:
@@ -89,32 +143,3 @@ class Mailbox:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-
-class KeptFrames:
-    """The encoded frames used last, bounded in number and in bytes."""
-
-    def __init__(self, most: int, most_bytes: int) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
-        self._frames: OrderedDict[bytes, EncodedFrame] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the frames."""
-        return sum(frame.nbytes for frame in self._frames.values())
-
-    def get(self, key: bytes) -> EncodedFrame | None:
-        """Return the frame kept under the key, which makes it the one used last."""
-        if key in self._frames:
-            self._frames.move_to_end(key)
-        return self._frames.get(key)
-
-    def put(self, key: bytes, frame: EncodedFrame) -> None:
-        """Keep the frame and let go of those used least recently."""
-        self._frames[key] = frame
-        while len(self._frames) > self._most or self.nbytes > self._most_bytes:
-            self._frames.popitem(last=False)

@@ -8,34 +8,33 @@ from typing import Any
 
 
 class NotLoaded(Exception):
-    """The model is still being loaded, or could not be."""
+    """The model could not be loaded."""
 
 
 class Worker:
     """Loads the model in a thread of its own and runs jobs there, one after the other.
 
-    A job is called with the model first. What it raises is counted, goes to whoever waits for the
-    job, and leaves the thread alive.
+    A job is called with the model first. What it raises goes to whoever waits for the job, and
+    leaves the thread alive; it is counted, but for the exceptions named `harmless`.
     """
 
-    def __init__(self, load: Callable[[], Any]) -> None:
+    def __init__(self, load: Callable[[], Any], harmless: tuple[type[Exception], ...] = ()) -> None:
         self._thread = ThreadPoolExecutor(1, "textregion-model")
         self._model = self._thread.submit(load)
+        self._harmless = harmless
         self.failures = 0
+        self.last_error = ""
+        self.is_failing = False
+        self.is_busy = False
 
-    def when_loaded(self, call: Callable[[Future], None]) -> None:
-        """Call with the future of the model as soon as it is loaded or could not be."""
-        self._model.add_done_callback(call)
-
-    def wait_loaded(self, timeout: float) -> None:
-        """Wait for the model at most `timeout` seconds. Raises NotLoaded."""
-        wait([self._model], timeout)
-        if not self._model.done():
-            raise NotLoaded("the model is still being loaded")
+    def wait_loaded(self) -> Any:
+        """Wait for the model and return it. Raises NotLoaded."""
+        wait([self._model])
         if self._model.cancelled():
             raise NotLoaded("the node is shutting down")
         if error := self._model.exception():
-            raise NotLoaded(f"the model could not be loaded: {error}")
+            raise NotLoaded(f"the model could not be loaded: {error}") from error
+        return self._model.result()
 
     def submit(self, job: Callable[..., Any], *arguments: Any) -> Future:
         """Have `job(model, *arguments)` run as soon as the jobs before it are done.
@@ -50,12 +49,23 @@ class Worker:
             return future
 
     def _run(self, job: Callable[..., Any], arguments: tuple) -> Any:
+        self.is_busy = True
         try:
-            return job(self._model.result(), *arguments)
-        except Exception:
-            self.failures += 1
+            result = job(self._model.result(), *arguments)
+            self.is_failing = False
+            return result
+        except self._harmless:
             raise
+        except Exception as error:
+            self.failures += 1
+            self.is_failing = True
+            self.last_error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self.is_busy = False
 
     def close(self) -> None:
-        """Let the job that runs finish and cancel the rest."""
+        """Let the job that runs finish, cancel the rest, and let go of the model."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._model = Future()
+        self._model.cancel()

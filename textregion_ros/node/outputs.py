@@ -1,0 +1,79 @@
+"""What the node publishes about one camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
+
+from textregion_ros.drawing import draw
+from textregion_ros.msg import GroundingArray, RegionTokens
+from textregion_ros.node import messages
+from textregion_ros.node.answers import Answer
+from textregion_ros.node.images import to_message
+
+# Of the answers to the standing queries, and of those to single queries too.
+STANDING = {
+    "groundings": GroundingArray,
+    "label_image": Image,
+    "detections": messages.Detection2DArray,  # None where vision_msgs is not installed
+}
+SHOWN = {"overlay": Image, "markers": MarkerArray, "object_points": PointCloud2}
+
+
+class Outputs:
+    """The publishers of one camera; a message is only made where somebody listens to it."""
+
+    def __init__(self, node: Node, camera: str = "") -> None:
+        self._node = node
+        prefix = f"~/{camera}/" if camera else "~/"
+        kinds = {**STANDING, **SHOWN, "tokens": RegionTokens}
+        self._publishers = {
+            name: node.create_publisher(kind, prefix + name, 1)
+            for name, kind in kinds.items()
+            if kind is not None
+        }
+
+    def _heard(self, name: str) -> Any:
+        """Return the publisher where it has a listener, or None."""
+        publisher = self._publishers.get(name)
+        return publisher if publisher and publisher.get_subscription_count() else None
+
+    def wants_tokens(self) -> bool:
+        """Whether somebody listens to the tokens, which need no query."""
+        return self._heard("tokens") is not None
+
+    def wants_answers(self) -> bool:
+        """Whether somebody listens to what the standing queries give."""
+        return any(self._heard(name) for name in (*STANDING, *SHOWN))
+
+    def publish(self, answer: Answer, revision: int) -> None:
+        """Publish the answer to the standing queries of that revision."""
+        if tokens := self._heard("tokens"):
+            tokens.publish(messages.region_tokens(answer))
+        if not answer.groundings:
+            return
+        if groundings := self._heard("groundings"):
+            groundings.publish(messages.grounding_array(answer, revision))
+        if labels := self._heard("label_image"):
+            labels.publish(messages.label_image(answer))
+        if detections := self._heard("detections"):
+            detections.publish(messages.detections(answer))
+        self.show(answer)
+
+    def show(self, answer: Answer) -> None:
+        """Publish what people look at, for the answer to a single query too."""
+        if overlay := self._heard("overlay"):
+            picture = draw(answer.frame.rgb, answer.groundings)
+            overlay.publish(to_message(picture, answer.frame.header))
+        if markers := self._heard("markers"):
+            markers.publish(messages.markers(answer))
+        if points := self._heard("object_points"):
+            points.publish(messages.object_points(answer))
+
+    def destroy(self) -> None:
+        """Take the publishers away."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
