@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import sys
-import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass

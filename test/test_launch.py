@@ -1,0 +1,105 @@
+"""The launch file, read through a stand-in; test/ros/test_launched.py runs it."""
+
+import re
+from pathlib import Path
+
+import launch_standin
+import pytest
+import yaml
+from launch_standin import text_of
+
+from textregion_ros.node.parameters import BY_NAME
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "launch/textregion.launch.py"
+DOCUMENT = (ROOT / "docs/launch.md").read_text()
+SHARE = {"textregion_ros": str(ROOT)}
+PROFILES = ["demo", "clip", "siglip2", "pe"]
+
+
+@pytest.fixture(scope="module")
+def described():
+    """The arguments and the nodes of the launch file, as the stand-in saw them."""
+    with pytest.MonkeyPatch.context() as patch:
+        launch_standin.install(patch)
+        names = {}
+        exec(compile(FILE.read_text(), str(FILE), "exec"), names)
+        entities = names["generate_launch_description"]().initial_entities
+    of = launch_standin.DeclareLaunchArgument
+    arguments = {entity.name: entity for entity in entities if isinstance(entity, of)}
+    nodes = {entity.package: entity for entity in entities if not isinstance(entity, of)}
+    return arguments, nodes
+
+
+def resolve(described, value, **given):
+    settings = {name: argument.default_value for name, argument in described[0].items()}
+    return text_of(value, {**settings, **given}, SHARE)
+
+
+def test_the_arguments_are_few_and_described(described):
+    arguments, _ = described
+    assert all(argument.description for argument in arguments.values())
+    documented = re.findall(r"^\| (`.*?) \|", DOCUMENT, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(documented)) == [
+        *("profile", "params_file", "image", "depth", "camera_info"),
+        *("namespace", "autostart", "rviz"),
+    ]
+    assert set(arguments) == set(re.findall(r"`(\w+)`", " ".join(documented)))
+
+
+@pytest.mark.parametrize("package", ["textregion_ros", "rviz2"])
+def test_topics_and_namespace_reach_both_nodes(described, package):
+    node = described[1][package]
+    given = {"namespace": "arm", "image": "/rgb", "depth": "/range"}
+    assert resolve(described, node.namespace, **given) == "arm"
+    remaps = [(name, resolve(described, topic, **given)) for name, topic in node.remappings]
+    assert remaps == [("image", "/rgb"), ("depth", "/range"), ("camera_info", "camera_info")]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_has_a_parameter_file_of_parameters_that_exist(described, profile):
+    parameters_file, _ = described[1]["textregion_ros"].parameters
+    path = Path(resolve(described, parameters_file, profile=profile))
+    parameters = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    assert parameters["profile"] == profile
+    assert set(parameters) <= set(BY_NAME)
+    for name, value in parameters.items():
+        default = BY_NAME[name].default
+        assert isinstance(
+            value, list if name in ("cameras", "queries", "negatives") else type(default)
+        )
+    assert resolve(described, parameters_file, params_file="/my.yaml") == "/my.yaml"
+
+
+def test_autostart_is_passed_on_as_a_bool(described):
+    _, own = described[1]["textregion_ros"].parameters
+    assert list(own) == ["autostart"]
+    assert own["autostart"].value_type is bool
+    assert resolve(described, own["autostart"].value) == "true"
+    assert resolve(described, own["autostart"].value, autostart="false") == "false"
+
+
+def test_the_executable_is_installed_and_rviz_opens_on_request(described):
+    node, rviz = described[1]["textregion_ros"], described[1]["rviz2"]
+    installed = (ROOT / "CMakeLists.txt").read_text()
+    assert f"install(PROGRAMS scripts/{node.executable} DESTINATION lib/" in installed
+    assert (ROOT / "scripts" / node.executable).stat().st_mode & 0o111
+    assert resolve(described, rviz.condition.predicate_expression) == "false"
+    option, path = rviz.arguments
+    assert option == "-d"
+    assert Path(resolve(described, path)).is_file()
+
+
+def test_the_rviz_layout_shows_topics_of_the_node():
+    layout = yaml.safe_load((ROOT / "config/textregion.rviz").read_text())["Visualization Manager"]
+    shown = {
+        display["Topic"]["Value"]: display["Class"].split("/")[1]
+        for display in layout["Displays"]
+        if "Topic" in display
+    }
+    assert shown == {
+        "image": "Image",
+        "textregion/overlay": "Image",
+        "textregion/markers": "MarkerArray",
+        "textregion/object_points": "PointCloud2",
+    }
