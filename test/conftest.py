@@ -1,6 +1,97 @@
+"""Small untrained models in a profile of their own, built and loaded like any other."""
+
+import json
+
+import open_clip
 import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+from small_sam2 import sam2_config
 
 from textregion_ros.regions import TextRegion
+from textregion_ros.regions.loading import hydra_untouched, make_clip
+
+CLIP = {
+    "embed_dim": 32,
+    "quick_gelu": False,
+    "vision_cfg": {
+        "image_size": 64,
+        "patch_size": 16,
+        "width": 64,
+        "layers": 2,
+        "head_width": 32,
+    },
+    "text_cfg": {
+        "context_length": 24,
+        "vocab_size": 49408,
+        "width": 32,
+        "heads": 2,
+        "layers": 1,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def profile_file(tmp_path_factory):
+    """A profile of local files: random weights, every mask accepted."""
+    from hydra.utils import instantiate
+
+    folder = tmp_path_factory.mktemp("profile")
+    torch.manual_seed(7)
+    (folder / "sam2.yaml").write_text(yaml.safe_dump({"model": sam2_config()}))
+    with hydra_untouched():
+        sam2 = instantiate(sam2_config())
+    torch.save({"model": sam2.state_dict()}, folder / "sam2.pt")
+    (folder / "clip.json").write_text(json.dumps(CLIP))
+    clip = {name: value.half() for name, value in make_clip(CLIP).state_dict().items()}
+    save_file(clip, folder / "clip.safetensors")
+    profile = {
+        "sam2": {
+            "use": "small",
+            "sizes": {
+                "small": {
+                    "config": {"source": "local", "file": "sam2.yaml"},
+                    "checkpoint": {"source": "local", "file": "sam2.pt"},
+                }
+            },
+        },
+        "proposals": {
+            "points_per_side": 6,
+            "pred_iou_thresh": 0.0,
+            "stability_thresh": 0.0,
+            "stability_offset": 1.0,
+            "box_nms_thresh": 0.9,
+            "min_mask_size": 4,
+            "fuse_threshold": 0.8,
+        },
+        "encoder": {
+            "family": "clip",
+            "config": {"source": "local", "file": "clip.json"},
+            "checkpoint": {"source": "local", "file": "clip.safetensors"},
+            "crop_size": 64,
+            "context_length": 24,
+            "embed_dim": 32,
+            "mean": list(open_clip.OPENAI_DATASET_MEAN),
+            "std": list(open_clip.OPENAI_DATASET_STD),
+            "interpolation": "bicubic",
+            "rescale": [384, 128],
+            "global_patch_threshold": 0.0,
+            "normalise_values": True,
+            "last_block_mlp": True,
+            "score_scale": 10,
+        },
+        "negatives": ["object", "things"],
+        "threshold": 0.5,
+    }
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(profile))
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(profile_file):
+    return TextRegion.from_profile(str(profile_file), device="cpu")
 
 
 @pytest.fixture(scope="session")
