@@ -2,8 +2,10 @@
 
 It finds what is of one of its colours, splits it into connected blobs and answers "red block".
 Two texts are for tests of trouble: "break" makes it raise, "slow block" makes it take its time.
+ENCODE_SECONDS in the environment is how long every frame takes at least.
 """
 
+import os
 import time
 
 import numpy as np
@@ -20,6 +22,7 @@ COLOURS = {
     "yellow": (200, 200, 30),
 }
 LONGEST_TEXT = 64
+ENCODE_SECONDS = float(os.environ.get("ENCODE_SECONDS", "0"))
 
 
 class ColourModel:
@@ -28,10 +31,9 @@ class ColourModel:
     def __init__(self, profile, device):
         if profile != "demo":
             raise ValueError(f"there is no profile {profile}")
-        self.encoded = 0
 
     def encode(self, rgb):
-        self.encoded += 1
+        time.sleep(ENCODE_SECONDS)
         masks, tokens = [], []
         for index, colour in enumerate(COLOURS.values()):
             near = (np.abs(rgb.astype(int) - colour) < 40).all(axis=2)
@@ -44,6 +46,8 @@ class ColourModel:
             boxes=np.array([box_of(mask) for mask in masks], dtype=np.int32).reshape(-1, 4),
             tokens=np.array(tokens, dtype=np.float32).reshape(-1, len(COLOURS)),
             overlaps=np.eye(len(masks), dtype=np.float32),
+            stage_ms={"look": 1.5},
+            encoder="colours",
         )
 
     def ground(self, frame, texts, negatives=(), threshold=None, top_k=1):

@@ -6,16 +6,22 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from pathlib import Path
 
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Duration, Time
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from textregion_ros.node.images import to_message
@@ -43,28 +49,129 @@ def duration(seconds):
     return Duration(sec=int(seconds), nanosec=round(seconds % 1 * 1e9))
 
 
-class Robot:
-    """Runs the node in a process of its own; images and queries go through real topics."""
+def ros_arguments(*remaps, **parameters):
+    """Command-line arguments for a node: remaps such as "image:=rgb", and parameters."""
+    arguments = ["--ros-args"]
+    for remap in remaps:
+        arguments += ["-r", remap]
+    for name, value in parameters.items():
+        arguments += ["-p", f"{name}:={value}"]
+    return arguments
 
-    def __init__(self, command, arguments=()):
-        self.domain = next(DOMAINS)
+
+def depth_message(metres, seconds=0.0):
+    """Depth, float m H×W, as a 32FC1 message."""
+    data = array("B", metres.astype("<f4").tobytes())
+    height, width = metres.shape
+    fields = {"height": height, "width": width, "encoding": "32FC1", "step": 4 * width}
+    return Image(header=header(seconds), data=data, **fields)
+
+
+def info_message(size, seconds=0.0, focal=100.0):
+    """Intrinsics of a pinhole camera whose axis goes through pixel (0, 0)."""
+    k = [focal, 0.0, 0.0, 0.0, focal, 0.0, 0.0, 0.0, 1.0]
+    return CameraInfo(header=header(seconds), height=size[0], width=size[1], k=k)
+
+
+class Robot:
+    """Runs the node in a process of its own; images and queries go through real topics.
+
+    node: its name, with its namespace. domain: that of another robot, to be in one graph with it.
+    more: further environment variables of the node.
+    """
+
+    def __init__(self, command, arguments=(), node="textregion", domain=None, **more):
+        self.domain = next(DOMAINS) if domain is None else domain
         self.context = Context()
         rclpy.init(context=self.context, domain_id=self.domain)
         self.node = Node("robot", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.images = self.node.create_publisher(Image, "image", qos_profile_sensor_data)
-        self.query_client = self.node.create_client(Query, "textregion/query")
-        self.set_client = self.node.create_client(SetQueries, "textregion/set_queries")
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(self.domain)}
-        self.process = subprocess.Popen([*command, *arguments], env=environment)
+        self.name = node
+        self.publishers = {}
+        self.images = self.publisher(Image, "image")
+        self.query_client = self.node.create_client(Query, f"{node}/query")
+        self.set_client = self.node.create_client(SetQueries, f"{node}/set_queries")
+        self.clients = {}
+        self.command = [*command, *arguments]
+        self.environment = {**os.environ, "ROS_DOMAIN_ID": str(self.domain), **more}
+        self.start()
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
         self.thread.start()
 
+    def start(self):
+        """Start the node's process."""
+        self.process = subprocess.Popen(self.command, env=self.environment)
+
+    def publisher(self, message_type, topic, qos=qos_profile_sensor_data):
+        """The publisher of a topic, made once."""
+        if topic not in self.publishers:
+            self.publishers[topic] = self.node.create_publisher(message_type, topic, qos)
+        return self.publishers[topic]
+
+    def send(self, message, topic):
+        """Publish a message once the node listens to its topic."""
+        publisher = self.publisher(type(message), topic)
+        wait_for(publisher.get_subscription_count)
+        publisher.publish(message)
+
+    def call(self, service_type, service, request):
+        """Call a service of the node and wait for its reply."""
+        if service not in self.clients:
+            self.clients[service] = self.node.create_client(service_type, f"{self.name}/{service}")
+        assert self.clients[service].wait_for_service(180)
+        return self.result(self.clients[service].call_async(request))
+
+    def change_state(self, transition):
+        """Have the node do a transition, such as "configure"; return whether it did."""
+        number = getattr(Transition, f"TRANSITION_{transition.upper()}")
+        request = ChangeState.Request(transition=Transition(id=number))
+        return self.call(ChangeState, "change_state", request).success
+
+    def state(self):
+        """The name of the node's state."""
+        return self.call(GetState, "get_state", GetState.Request()).current_state.label
+
+    def set_parameter(self, name, value):
+        """Set a parameter of the node and return the result."""
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
+        return self.call(SetParameters, "set_parameters", request).results[0]
+
+    def diagnostics(self, name):
+        """Return a function that waits for the next status whose name ends so."""
+        heard = self.listen(DiagnosticArray, "/diagnostics")
+
+        def following():
+            heard.clear()
+            return wait_for(
+                lambda: next(
+                    (
+                        status
+                        for message in heard
+                        for status in message.status
+                        if status.name == f"/{self.name}: {name}"
+                    ),
+                    None,
+                )
+            )
+
+        return following
+
+    def wait_for_service(self, timeout=180.0):
+        """Until the node offers its services."""
+        clients = (self.query_client, self.set_client)
+        wait_for(lambda: self.is_running() and all(c.service_is_ready() for c in clients), timeout)
+
+    def is_running(self):
+        """True; fails where the node has ended."""
+        assert self.process.poll() is None, f"the node ended: {self.process.returncode}"
+        return True
+
     def wait_until_ready(self, timeout=180.0):
         """Until the services are there, the camera is connected and the model is loaded."""
-        assert self.query_client.wait_for_service(timeout)
-        assert self.set_client.wait_for_service(timeout)
+        self.wait_for_service(timeout)
         wait_for(self.images.get_subscription_count, timeout)
         blank = to_message(picture(), header())
         reply = self.query(["anything"], image=blank, timeout=timeout)
@@ -100,10 +207,10 @@ class Robot:
             time.sleep(0.1)
         return pending.result()
 
-    def listen(self, message_type, topic):
+    def listen(self, message_type, topic, qos=10):
         """Return a list that fills with what comes on a topic, once the node is connected."""
         heard = []
-        subscription = self.node.create_subscription(message_type, topic, heard.append, 10)
+        subscription = self.node.create_subscription(message_type, topic, heard.append, qos)
         wait_for(lambda: self.node.count_publishers(subscription.topic_name))
         return heard
 
@@ -124,6 +231,11 @@ class Robot:
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+
+
+def values_of(status):
+    """What a diagnostic status says, by its keys."""
+    return {entry.key: entry.value for entry in status.values}
 
 
 def wait_for(condition, timeout=60.0):

@@ -1,11 +1,13 @@
 import pytest
 from fake_model_node import COLOURS
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.parameter import Parameter
-from robot import FAKE, Robot, header, picture
+from rcl_interfaces.srv import DescribeParameters
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from robot import FAKE, Robot, header, picture, wait_for
 
+from textregion_ros.msg import Queries
 from textregion_ros.node.images import to_message
+from textregion_ros.node.parameters import SETTINGS
 from textregion_ros.srv import Query
 
 SCENE = picture((COLOURS["red"], 10, 20, 30, 40), (COLOURS["blue"], 90, 50, 20, 10))
@@ -16,8 +18,7 @@ PARAMETERS = """
     queries: []
     threshold: 0.95
 """
-NAMES = ["device", "kept_frames", "kept_mib", "max_rate", "negatives", "profile", "queries"]
-NAMES += ["reliable", "threshold", "top_k"]
+NAMES = [setting.name for setting in SETTINGS]
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +29,6 @@ def robot(tmp_path_factory):
     with Robot(FAKE, ["--ros-args", "--params-file", str(path)]) as robot:
         robot.wait_until_ready()
         yield robot
-
-
-def set_parameter(robot, name, value):
-    client = robot.node.create_client(SetParameters, "textregion/set_parameters")
-    assert client.wait_for_service(180)
-    parameters = [Parameter(name, value=value).to_parameter_msg()]
-    request = SetParameters.Request(parameters=parameters)
-    return robot.result(client.call_async(request)).results[0]
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.2])
@@ -59,30 +52,72 @@ def test_parameters_count_where_the_request_leaves_them_open(robot):
     assert reply.status == Query.Response.NOT_FOUND
 
 
+def test_queries_and_top_k_change_while_the_node_runs(robot):
+    """Pitfall 8, global prompt: whoever listens is told what is in force, with its revision."""
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    heard = robot.listen(Queries, "textregion/queries", latched)
+    assert robot.set_parameter("queries", ["red block", " "]).successful
+    wait_for(lambda: heard and list(heard[-1].texts) == ["red block"])
+    before = heard[-1].revision
+    two = picture((COLOURS["red"], 5, 5, 10, 10), (COLOURS["red"], 50, 5, 30, 30))
+    image = to_message(two, header())
+
+    def regions():
+        return len(robot.query(["red block"], image=image, threshold=0.5).groundings[0].regions)
+
+    assert regions() == 2
+    assert robot.set_parameter("top_k", 1).successful
+    assert regions() == 1
+    assert robot.set_parameter("top_k", 0).successful
+    assert robot.set_parameter("queries", [""]).successful
+    wait_for(lambda: list(heard[-1].texts) == [])
+    assert heard[-1].revision == before + 1
+
+
 def test_parameters_change_while_the_node_runs(robot):
     image = to_message(SCENE, header())
-    assert set_parameter(robot, "threshold", 0.5).successful
+    assert robot.set_parameter("threshold", 0.5).successful
     assert robot.query(["red block"], image=image).status == Query.Response.OK
-    assert set_parameter(robot, "negatives", ["red block"]).successful
+    assert robot.set_parameter("negatives", ["red block"]).successful
     assert robot.query(["red block"], image=image).status == Query.Response.NOT_FOUND
-    assert set_parameter(robot, "negatives", [""]).successful
+    assert robot.set_parameter("negatives", [""]).successful
     assert robot.query(["blue block"], image=image).status == Query.Response.OK
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("threshold", 1.5), ("top_k", -1), ("max_rate", -1.0), ("profile", "clip")]
+    ("name", "value"),
+    [
+        ("threshold", 1.5),
+        ("top_k", -1),
+        ("max_rate", -1.0),
+        ("profile", "clip"),
+        ("kept_frames", 2),
+        ("depth_tolerance", 0.5),
+        ("cameras", ["left"]),
+        ("transport", "theora"),
+    ],
 )
 def test_a_wrong_value_is_refused(robot, name, value):
-    result = set_parameter(robot, name, value)
+    result = robot.set_parameter(name, value)
     assert not result.successful
     assert name in result.reason
 
 
+def test_a_value_of_another_type_is_refused(robot):
+    result = robot.set_parameter("threshold", "high")
+    assert not result.successful
+    assert "type" in result.reason
+
+
+def test_a_parameter_that_cannot_change_now_says_when_it_can(robot):
+    reason = robot.set_parameter("device", "cuda").reason
+    assert "counts from when the node is configured: clean the node up" in reason
+    assert robot.set_parameter("device", "auto").successful  # as it was
+
+
 def test_every_parameter_says_what_it_is_for(robot):
-    client = robot.node.create_client(DescribeParameters, "textregion/describe_parameters")
-    assert client.wait_for_service(180)
     request = DescribeParameters.Request(names=NAMES)
-    descriptors = robot.result(client.call_async(request)).descriptors
+    descriptors = robot.call(DescribeParameters, "describe_parameters", request).descriptors
     assert [descriptor.name for descriptor in descriptors] == NAMES
     assert all(descriptor.description for descriptor in descriptors)
     numbers = (ParameterType.PARAMETER_INTEGER, ParameterType.PARAMETER_DOUBLE)

@@ -186,7 +186,7 @@ class Engine:
             found = answer(model, self.encodings, frame, question)
         except BadImage as error:
             if frame.camera is None:
-                raise Refusal(Query.Response.BAD_REQUEST, f"image: {error}") from None
+                raise Refusal(Query.Response.BAD_REQUEST, str(error)) from None
             source.fault = str(error)
             raise
         self._note(found)

@@ -1,0 +1,177 @@
+"""The managed node, from state to state; the tests come in the order of its life."""
+
+import time
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from fake_model_node import COLOURS
+from rcl_interfaces.msg import Log
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from robot import FAKE, Robot, header, picture, ros_arguments, values_of, wait_for
+from sensor_msgs.msg import Image
+
+from textregion_ros.msg import GroundingArray, Queries
+from textregion_ros.node.images import to_message
+from textregion_ros.srv import Query
+
+SCENE = picture((COLOURS["red"], 10, 20, 30, 40))
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+NOT_READY = Query.Response.NOT_READY
+
+
+@pytest.fixture(scope="module")
+def robot():
+    """A node that waits for its manager, and wants its images reliable."""
+    arguments = ros_arguments(
+        autostart="false", reliable="true", image_timeout=0.5, profile="nothing"
+    )
+    with Robot(FAKE, arguments) as robot:
+        robot.wait_for_service()
+        yield robot
+
+
+@pytest.fixture(scope="module")
+def log(robot):
+    return robot.listen(Log, "/rosout", LATCHED)
+
+
+def said(log, words):
+    """What the node has logged that has these words."""
+    return [line.msg for line in log if line.name == "textregion" and words in line.msg]
+
+
+def ask(robot, **fields):
+    return robot.query(["red block"], image=to_message(SCENE, header()), **fields)
+
+
+def test_before_it_is_configured(robot):
+    assert robot.state() == "unconfigured"
+    reply = ask(robot, timeout=30.0)
+    assert (reply.status, reply.message) == (NOT_READY, "the node is not configured")
+    status = robot.diagnostics("model")()
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "the node is not configured")
+
+
+def test_standing_queries_can_be_set_before_and_are_latched(robot):
+    assert robot.set_queries(["red block"]).success
+    heard = robot.listen(Queries, "textregion/queries", LATCHED)
+    wait_for(lambda: heard and list(heard[-1].texts) == ["red block"])
+
+
+def test_a_model_that_cannot_be_loaded_fails_to_configure(robot):
+    """Pitfall 10, weights: what is missing is said at the start, by states and diagnostics."""
+    assert not robot.change_state("configure")
+    assert robot.state() == "unconfigured"
+    sentence = "the model could not be loaded: there is no profile nothing"
+    assert ask(robot).message == sentence
+    status = robot.diagnostics("model")()
+    assert (status.level, status.message) == (DiagnosticStatus.ERROR, sentence)
+    assert robot.set_parameter("profile", "demo").successful
+
+
+def test_configured_it_is_loaded_and_does_nothing(robot):
+    assert robot.change_state("configure")
+    assert robot.state() == "inactive"
+    reply = ask(robot, timeout=30.0)
+    assert (reply.status, reply.message) == (NOT_READY, "the node is not active: activate it")
+    assert robot.images.get_subscription_count() == 0
+    assert robot.diagnostics("model")().level == DiagnosticStatus.OK
+    result = robot.set_parameter("profile", "clip")
+    assert not result.successful
+    assert "clean the node up" in result.reason
+
+
+def test_active_it_answers(robot):
+    assert robot.change_state("activate")
+    assert robot.state() == "active"
+    assert ask(robot).status == Query.Response.OK
+    status = robot.diagnostics("model")()
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "active")
+    values = values_of(status)
+    assert (values["profile"], values["frames encoded"]) == ("demo", "1")
+    assert float(values["memory (MiB)"]) > 10.0
+    assert values["failures"] == "0"
+
+
+def test_a_publisher_that_does_not_fit_is_warned_of(robot, log):
+    """Pitfall 3, a reliable subscriber: the warning names the topic and the policy."""
+    sentence = wait_for(lambda: next(iter(said(log, "RELIABILITY")), None))
+    assert "/image " in sentence
+    assert "see the parameter reliable" in sentence
+
+
+def test_silence_is_warned_of(robot, log):
+    """Pitfall 3: that no images come is said with the topic's name, and not for every second."""
+    sentence = wait_for(lambda: next(iter(said(log, "no image for")), None))
+    assert "on /image (reliable); 1 publish there: compare their QoS" in sentence
+    status = robot.diagnostics("camera")()
+    assert (status.level, status.message[:12]) == (DiagnosticStatus.WARN, "no image for")
+    time.sleep(2.5)
+    assert len(said(log, "no image for")) == 1
+
+
+def test_a_reliable_publisher_fits(robot):
+    reliable = robot.node.create_publisher(Image, "image", 1)
+    wait_for(reliable.get_subscription_count)
+    pending = robot.ask(["red block"], newer_than=4.0, timeout=60.0)
+    while not pending.done():
+        reliable.publish(to_message(SCENE, header(5.0)))
+        time.sleep(0.1)
+    assert pending.result().header == header(5.0)
+    assert int(values_of(robot.diagnostics("camera")())["images"]) >= 1
+    robot.node.destroy_publisher(reliable)
+
+
+def test_a_failing_model_is_seen_in_the_diagnostics(robot):
+    """Pitfall 2, a worker that dies silently: its failure is counted, told and survived."""
+    image = to_message(SCENE, header())
+    assert robot.query(["break"], image=image).status == Query.Response.ERROR
+    status = robot.diagnostics("model")()
+    assert status.level == DiagnosticStatus.ERROR
+    assert values_of(status)["failures"] == "1"
+    assert values_of(status)["last error"] == "RuntimeError: the model broke"
+    assert ask(robot).status == Query.Response.OK
+    assert robot.diagnostics("model")().level == DiagnosticStatus.OK
+
+
+def test_deactivated_it_stops_and_sends_away_who_waits(robot):
+    heard = robot.listen(GroundingArray, "textregion/groundings")
+    waiting = robot.ask(["red block"], newer_than=1e6, timeout=600.0)
+    ask(robot)  # the reply says that the query before it has come in
+    assert robot.change_state("deactivate")
+    reply = robot.result(waiting)
+    assert (reply.status, reply.message) == (NOT_READY, "the node is not active: activate it")
+    wait_for(lambda: robot.images.get_subscription_count() == 0)
+    assert ask(robot).status == NOT_READY
+    assert heard == []
+
+
+def test_active_again_it_knows_no_image_from_before(robot):
+    assert robot.change_state("activate")
+    assert robot.query(["red block"]).status == Query.Response.NO_IMAGE
+    assert ask(robot).encode_ms == 0.0  # but it knows the picture
+    assert robot.change_state("deactivate")
+
+
+def test_cleaned_up_it_can_be_configured_anew(robot):
+    assert robot.change_state("cleanup")
+    assert ask(robot).message == "the node is not configured"
+    wait_for(lambda: robot.node.count_publishers("/textregion/groundings") == 0)
+    assert robot.set_parameter("kept_frames", 2).successful
+    assert robot.change_state("configure")
+    assert robot.change_state("activate")
+    assert ask(robot).encode_ms > 0.0
+
+
+def test_a_transition_that_does_not_fit_is_refused(robot):
+    assert not robot.change_state("configure")
+    assert robot.state() == "active"
+    assert ask(robot).status == Query.Response.OK
+
+
+def test_shut_down_it_is_at_its_end(robot):
+    assert robot.change_state("active_shutdown")
+    assert robot.state() == "finalized"
+    assert ask(robot).message == "the node was shut down"
+    robot.process.terminate()
+    assert robot.process.wait(60) == 0
