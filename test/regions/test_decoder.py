@@ -8,7 +8,7 @@ from small_sam2 import sam2_config
 
 from textregion_ros.regions.decoder import ImageDecoder
 from textregion_ros.regions.loading import hydra_untouched
-from textregion_ros.regions.proposals import Proposer
+from textregion_ros.regions.prompts import Proposer
 
 
 def build(model, **changes):

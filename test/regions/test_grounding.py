@@ -14,10 +14,10 @@ from textregion_ros.regions.grounding import (
     distinct,
     mask_at,
     mask_box,
+    mask_overlaps,
     relevancy,
     union_box,
 )
-from textregion_ros.regions.pipeline import mask_overlaps
 
 
 def frame_of(masks, size=(30, 40)):

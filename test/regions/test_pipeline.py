@@ -1,15 +1,18 @@
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import skimage.data
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from textregion_ros.regions import BadImage, BadQuery, BadText
+from textregion_ros.regions import BadImage, BadQuery, BadText, EncodedFrame, TextRegion
+from textregion_ros.regions.extraction import Stopwatch
 from textregion_ros.regions.grounding import mask_box
 
 PHOTOS = ("astronaut", "coffee", "chelsea", "rocket")
-STAGES = ["preprocess", "sam_encoder", "sam_decoder", "filter", "fuse", "views", "tokens", "boxes"]
+STAGES = ["preprocess", "sam_encoder", "views", "sam_decoder", "filter", "fuse", "tokens", "boxes"]
 
 
 def blobs(proposer):
@@ -141,9 +144,16 @@ def test_no_region_is_an_empty_answer(model, monkeypatch):
         model.ground(frame, [" "])
 
 
-def test_every_region_removed_is_an_empty_answer(seeing, monkeypatch):
-    encoder = replace(seeing.profile.encoder, global_patch_threshold=2.0)
-    monkeypatch.setattr(seeing, "profile", replace(seeing.profile, encoder=encoder))
+def with_encoder(model, **changes):
+    """The model as a profile with other encoder settings makes it, seeing blobs."""
+    profile = replace(model.profile, encoder=replace(model.profile.encoder, **changes))
+    other = TextRegion(profile, model.proposer.sam2, model.encoder)
+    other.proposer.masks = lambda features: blobs(other.proposer)
+    return other
+
+
+def test_every_region_removed_is_an_empty_answer(model):
+    seeing = with_encoder(model, global_patch_threshold=2.0)
     frame = seeing.encode(skimage.data.coffee())
     assert frame.tokens.shape == (0, 32)
     assert not seeing.ground(frame, ["a cup"])[0].found
@@ -200,9 +210,91 @@ def test_bad_questions(frame, seeing):
         seeing.ground(replace(frame, encoder="another"), ["a cup"])
 
 
-def test_the_whole_image_squashed_is_one_view(seeing, monkeypatch):
-    encoder = replace(seeing.profile.encoder, resize_method="resize")
-    monkeypatch.setattr(seeing, "profile", replace(seeing.profile, encoder=encoder))
-    frame = seeing.encode(skimage.data.coffee())
+def test_the_whole_image_squashed_is_one_view(model):
+    frame = with_encoder(model, resize_method="resize").encode(skimage.data.coffee())
     assert frame.image_size == (400, 600)
     assert len(frame.tokens) > 1
+
+
+def test_what_a_text_speaks_of_comes_first_and_the_rest_when_asked(model):
+    picture = skimage.data.coffee()
+    some = model.encode_for(picture, ["a cup", "a spoon"], negatives=["dog"])
+    assert not some.complete
+    assert 0 < some.prompts <= 2 * model.profile.proposals.guided_points
+    assert "peaks" in some.stage_ms
+    answers = model.ground(some, ["a cup", "a spoon"], negatives=["dog"], threshold=0)
+    assert all(answer.found for answer in answers)
+    whole, encoded = model.complete(some), model.encode(picture)
+    assert whole.complete
+    assert whole.prompts == encoded.prompts == 36
+    assert "sam_encoder" not in whole.stage_ms  # the encoders did not run again
+    np.testing.assert_array_equal(whole.masks, encoded.masks)
+    np.testing.assert_array_equal(whole.tokens, encoded.tokens)
+    assert model.complete(whole) is whole
+    again = model.look_for(some, ["a spoon", "a cup"], negatives=["dog"])
+    np.testing.assert_array_equal(again.tokens, some.tokens)
+    assert model.look_for(whole, ["a cup"]) is whole
+    assert some.nbytes > whole.nbytes  # it counts what it keeps for later
+
+
+def test_a_guided_frame_refuses_what_others_refuse(model):
+    with pytest.raises(BadText):
+        model.encode_for(skimage.data.coffee(), [" "])
+    with pytest.raises(BadImage):
+        model.encode_for(np.zeros((4, 4), np.uint8), ["a cup"])
+    some = model.encode_for(skimage.data.coffee(), ["a cup"])
+    with pytest.raises(BadQuery, match="encoded by"):
+        model.complete(replace(some, encoder="another"))
+
+
+@torch.inference_mode()
+def test_patches_are_scored_in_the_order_of_regions(model):
+    watch = Stopwatch(model.device)
+    values = model._extractor.features(skimage.data.coffee(), False, watch).values
+    texts, against = ["a cup", "object"], ["object", "things"]
+    scores = model._patch_scores(values, texts, against).flatten(1)
+    for index, text in enumerate(texts):
+        unit = torch.nn.functional.normalize(values, dim=-1).flatten(0, 1)  # as CLIP's tokens here
+        tokens = model.encoder.vision.pool(unit, torch.eye(len(unit)))
+        frame = replace(blank(), tokens=torch.nn.functional.normalize(tokens, dim=-1).numpy())
+        vectors = model.encoder.text([text, *against])
+        expected = model._scores(frame, text, against, vectors[0], vectors[1:])
+        scaled = torch.sigmoid(model.encoder.score_scale * scores[index])
+        np.testing.assert_allclose(scaled.numpy(), expected, atol=1e-5)
+
+
+def blank():
+    empty = np.zeros((0, 4))
+    return EncodedFrame((4, 4), empty, empty, empty, empty)
+
+
+class CountOps(TorchDispatchMode):
+    """Which operators run, and how often."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.calls[str(function)] += 1
+        return function(*args, **(kwargs or {}))
+
+
+@torch.inference_mode()
+def test_work_on_the_device_takes_no_step_region_by_region(model):
+    """A device that waits for the host once per region would show as more calls."""
+    watch = Stopwatch(model.device)
+    features = model._extractor.features(skimage.data.coffee(), False, watch)
+    logits, ious = blobs(model.proposer)
+    regions, calls = [], []
+    for prompts in (8, 36):
+        with CountOps() as ops:
+            masks, _ = model._extractor._regions(
+                features, (logits[:prompts], ious[:prompts]), watch
+            )
+        regions.append(len(masks))
+        calls.append(ops.calls)
+    assert regions[1] > 3 * regions[0] > 3
+    waiting = "aten._local_scalar_dense.default"
+    assert calls[0][waiting] == calls[1][waiting]
+    assert calls[1].total() <= calls[0].total() + 40  # one more size of window at the most

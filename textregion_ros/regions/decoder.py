@@ -8,9 +8,13 @@ are formed only for prompts that can pass the IoU filter, and pixels stay channe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Attend = Callable[["ImageDecoder", Tensor], tuple[Tensor, Tensor]]
 
 
 class ImageDecoder:
@@ -51,12 +55,15 @@ class ImageDecoder:
         ]
         return weight, torch.cat(biases, dim=2)
 
-    def decode(self, points: Tensor, least_iou: float) -> tuple[Tensor, Tensor]:
+    def decode(
+        self, points: Tensor, least_iou: float, attend: Attend | None = None
+    ) -> tuple[Tensor, Tensor]:
         """One foreground point each, x y n×2 -> mask logits float16 n×3×L×L, predicted IoU n×3.
 
-        A prompt with no predicted IoU above `least_iou` gets zeros for its masks.
+        A prompt with no predicted IoU above `least_iou` gets zeros for its masks. `attend`: a
+        compiled `ImageDecoder.attend`.
         """
-        tokens, image = self._attend(self._tokens(points))
+        tokens, image = (attend or ImageDecoder.attend)(self, self._tokens(points))
         first = 1 if self.decoder.pred_obj_scores else 0
         ious = self.decoder.iou_prediction_head(tokens[:, first])[:, 1:].float()
         picked = (ious > least_iou).any(1).nonzero()[:, 0]
@@ -82,7 +89,7 @@ class ImageDecoder:
             learned.insert(0, self.decoder.obj_score_token.weight)
         return torch.cat([torch.cat(learned).expand(len(points), -1, -1), sparse], dim=1)
 
-    def _attend(self, start: Tensor) -> tuple[Tensor, Tensor]:
+    def attend(self, start: Tensor) -> tuple[Tensor, Tensor]:
         """The two-way transformer: prompt tokens n×T×C -> the same, and image tokens n×N×C."""
         tokens, image = start, self.image
         for layer, (weight, bias) in zip(self.layers, self.projections, strict=True):

@@ -68,8 +68,12 @@ class ClipEncoder(nn.Module):
 
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
         """Values P×D, masks R×P in [0, 1] -> tokens R×d (not yet unit vectors)."""
+        return self.project(masks @ values)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled values R×D, or single patches' P×D -> tokens of as many rows."""
         block = self.visual.transformer.resblocks[-1]
-        pooled = block.attn.out_proj(masks @ values)
+        pooled = block.attn.out_proj(pooled)
         if self.last_block_mlp:
             pooled = pooled + block.ls_2(block.mlp(block.ln_2(pooled)))
         return self.visual.ln_post(pooled) @ self.visual.proj
@@ -109,8 +113,11 @@ class AttentionPoolEncoder(nn.Module):
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
         """Values P×D, masks R×P (any positive weight counts as inside) -> tokens R×d."""
         inside = (masks > 0).to(values.dtype)
-        mean = inside @ values / inside.sum(1, keepdim=True)
-        pool, width = self.trunk.attn_pool, values.shape[-1]
+        return self.project(inside @ values / inside.sum(1, keepdim=True))
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Mean values R×D, or single patches' P×D -> tokens of as many rows."""
+        pool, width = self.trunk.attn_pool, pooled.shape[-1]
         bias = None if pool.kv.bias is None else pool.kv.bias[width:]
-        pooled = pool.proj(F.linear(mean, pool.kv.weight[width:], bias))
+        pooled = pool.proj(F.linear(pooled, pool.kv.weight[width:], bias))
         return self.head(self.trunk.head(self.trunk.fc_norm(pooled)))

@@ -101,6 +101,14 @@ def boxes_at(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return boxes
 
 
+def mask_overlaps(logits: torch.Tensor) -> torch.Tensor:
+    """float32 R×R: intersection over union of mask logits R×L×L above 0."""
+    inside = (logits > 0).flatten(1).float()
+    shared = inside @ inside.T
+    area = inside.sum(1)
+    return shared / (area[:, None] + area[None] - shared).clamp(min=1.0)
+
+
 def _reading(taps: Taps, start: int, stop: int) -> slice:
     """The target samples that read any of the source samples start … stop−1."""
     first = int(np.searchsorted(taps.high.numpy(), start))

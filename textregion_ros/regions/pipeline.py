@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from textregion_ros.regions import grounding, views
-from textregion_ros.regions.errors import BadImage, BadQuery, TextRegionError
+from textregion_ros.regions.compiling import compile_models
+from textregion_ros.regions.errors import BadQuery, TextRegionError
+from textregion_ros.regions.extraction import Extractor, ImageFeatures, Stopwatch
 from textregion_ros.regions.labelling import Vocabulary, label_map
 from textregion_ros.regions.loading import Encoder, build_encoder, build_sam2
 from textregion_ros.regions.profile import Profile, load_profile
-from textregion_ros.regions.proposals import Proposer, fuse, select_candidates
+from textregion_ros.regions.prompts import Proposer, peaks
 from textregion_ros.regions.results import EncodedFrame, Grounding
-from textregion_ros.regions.tokens import grid_masks, group_max, region_tokens
 
 DECODER_BYTES = {"cpu": 96 << 20, "cuda": 4 << 30}  # on a CPU, what its caches like
-
-
-class Stopwatch:
-    """Wall time between laps, ms; waits for the device, so that each stage pays for itself."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        """End the stage."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.laps[stage] = 1e3 * (now - self._last)
-        self._last = now
-
-
-@dataclass(frozen=True)
-class RegionTensors:
-    """The fused regions of a frame: mask logits R×L×L, unit tokens R×D; dense Ph×Pw×D if asked."""
-
-    masks: Tensor
-    tokens: Tensor
-    dense: Tensor | None = None
 
 
 class TextRegion:
@@ -62,6 +37,7 @@ class TextRegion:
         self.device = next(encoder.vision.parameters()).device
         budget = DECODER_BYTES.get(self.device.type, DECODER_BYTES["cpu"])
         self.proposer = Proposer(sam2, profile.proposals, budget).to(self.device)
+        self._extractor = Extractor(profile, self.proposer, encoder)
         if profile.negatives:
             with torch.inference_mode():
                 encoder.text(profile.negatives)
@@ -81,6 +57,16 @@ class TextRegion:
         built = build_sam2(profile.sam2.model, profile.name).to(place)
         return cls(profile, built, build_encoder(profile, place))
 
+    def compile(self, image_size: tuple[int, int] = (480, 640)) -> float | None:
+        """Compile the networks for camera images of H×W, and warm them up.
+
+        Takes minutes. Returns the seconds it took, also logged; None where torch.compile cannot be
+        used, which one warning in the log tells. Images of other sizes are compiled for when they
+        come. Answers change by rounding.
+        """
+        blank = np.zeros((*image_size, 3), np.uint8)
+        return compile_models(self.proposer, self.encoder.vision, lambda: self.encode(blank))
+
     @property
     def identity(self) -> str:
         """Names the encoder; frames of another identity are refused."""
@@ -94,91 +80,82 @@ class TextRegion:
         only CLIP has it. Raises BadImage, or BadQuery for dense of another encoder. An image
         without regions gives a frame with R = 0.
         """
-        check_image(rgb)
-        if dense and self.profile.encoder.family != "clip":
-            raise BadQuery(f"{self.identity} has no dense features: only family clip has them")
+        self._check_image(rgb, dense)
         watch = Stopwatch(self.device)
-        settings = self.profile.encoder
-        if settings.resize_method == "resize":
-            rescaled = views.squash(rgb, settings.crop_size)
-        else:
-            rescaled = views.rescale(rgb, settings.rescale)
-        image = views.to_tensor(rescaled, self.device)
-        watch.lap("preprocess")
-        at_camera = self.profile.proposals.mask_size == "camera"
-        size = rgb.shape[:2] if at_camera else rescaled.shape[:2]
-        regions = self._regions(image, size, dense, watch)
-        masks = regions.masks.cpu().numpy()
-        boxes = grounding.boxes_at(masks, rgb.shape[:2])
-        seen = boxes[:, 2] > 0  # in a very small image a region may lie between the pixels
-        overlaps = mask_overlaps(regions.masks).cpu().numpy()[np.ix_(seen, seen)]
-        tokens = regions.tokens.float().cpu().numpy()[seen]
-        watch.lap("boxes")
-        return EncodedFrame(
-            image_size=(int(rgb.shape[0]), int(rgb.shape[1])),
-            masks=masks[seen],
-            boxes=boxes[seen],
-            tokens=tokens,
-            overlaps=overlaps,
-            stage_ms=watch.laps,
-            encoder=self.identity,
-            dense=None if regions.dense is None else regions.dense.float().cpu().numpy(),
-        )
+        return self._fill(self._extractor.features(rgb, dense, watch), watch)
 
-    def _regions(
-        self, image: Tensor, size: tuple[int, int], dense: bool, watch: Stopwatch
-    ) -> RegionTensors:
-        proposals = self.profile.proposals
-        bfloat16 = self.profile.sam2.cuda_precision == "bfloat16" and self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            features = self.proposer.features(image)
-            watch.lap("sam_encoder")
-            logits, ious = self.proposer.masks(features)
-            watch.lap("sam_decoder")
-        candidates = select_candidates(logits, ious, proposals)
-        watch.lap("filter")
-        groups = fuse(candidates, size, proposals)
-        masks = group_max(candidates.logits, groups)
-        watch.lap("fuse")
-        if not len(masks) and not dense:
-            empty = torch.zeros(0, self.profile.encoder.embed_dim)
-            return RegionTensors(masks, empty)
-        values, features = self.values_and_dense(image) if dense else (self.values(image), None)
-        watch.lap("views")
-        soft = grid_masks(candidates.logits, groups, size, tuple(values.shape[:2]))
-        tokens, kept = self._tokens(values, soft)
-        watch.lap("tokens")
-        return RegionTensors(masks[kept], tokens, features)
+    @torch.inference_mode()
+    def encode_for(
+        self,
+        rgb: np.ndarray,
+        texts: Sequence[str],
+        negatives: Sequence[str] = (),
+        dense: bool = False,
+    ) -> EncodedFrame:
+        """As `encode`, but only the regions about where single patches say `texts`.
 
-    def values(self, image: Tensor) -> Tensor:
-        """Rescaled image float32 3×h×w in 0..1 -> patch values on the token grid, Ph×Pw×D."""
-        stack, counts = self._views(image)
-        vision = self.encoder.vision
-        return views.merge_views(vision.values(stack), counts, vision.global_weight)
+        For the first sentence about an image: SAM2 is asked at `proposals.guided_points` points for
+        each text instead of all over the image. Another text may have no region in such a frame
+        (`complete` is False): `complete` fills it in. negatives: as they will be asked with.
+        Raises BadImage, BadText, BadQuery.
+        """
+        self._check_image(rgb, dense)
+        texts, against = self._check_texts(texts, negatives)
+        watch = Stopwatch(self.device)
+        return self._look(self._extractor.features(rgb, dense, watch), texts, against, watch)
 
-    def values_and_dense(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """As `values`, and Ph×Pw×d sums of unit vectors to compare with text patch by patch."""
-        stack, counts = self._views(image)
-        values, dense = self.encoder.vision.values_and_dense(stack)
-        merged = views.merge_views(values, counts, self.encoder.vision.global_weight)
-        return merged, views.merge_views(dense, counts, global_weight=1.0)
+    @torch.inference_mode()
+    def look_for(
+        self, frame: EncodedFrame, texts: Sequence[str], negatives: Sequence[str] = ()
+    ) -> EncodedFrame:
+        """As `encode_for`, of the image of an incomplete frame, its encoders not run again.
 
-    def _views(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        settings = self.profile.encoder
-        stack = image[None]
-        if settings.resize_method == "multi_resolution":
-            stack = views.multi_resolution_views(
-                image, settings.crop_size, settings.interpolation, settings.global_views
-            )
-        counts = views.window_counts(*image.shape[1:], settings.crop_size)
-        return views.normalise(stack, settings.mean, settings.std), counts
+        The regions are those that the new texts speak of. Raises BadText, BadQuery.
+        """
+        self._check_frame(frame)
+        texts, against = self._check_texts(texts, negatives)
+        if frame.complete:
+            return frame
+        return self._look(frame.rest, texts, against, Stopwatch(self.device))
 
-    def _tokens(self, values: Tensor, soft: Tensor) -> tuple[Tensor, Tensor]:
-        settings = self.profile.encoder
-        threshold = settings.global_patch_threshold if settings.remove_global_patch else None
-        return region_tokens(
-            self.encoder.vision, values.flatten(0, 1), soft, threshold, settings.normalise_values
-        )
+    def _look(
+        self, features: ImageFeatures, texts: list[str], against: list[str], watch: Stopwatch
+    ) -> EncodedFrame:
+        scores = self._patch_scores(features.values, texts, against)
+        places = peaks(scores, self.profile.proposals.guided_points)
+        watch.lap("peaks")
+        with self._extractor.sam_precision():
+            prompted = self.proposer.masks_at(features.sam, places)
+        watch.lap("sam_decoder")
+        return replace(self._extractor.frame(features, prompted, watch), rest=features)
+
+    @torch.inference_mode()
+    def complete(self, frame: EncodedFrame) -> EncodedFrame:
+        """The frame that `encode` would have given of the image, its encoders not run again."""
+        self._check_frame(frame)
+        return frame if frame.complete else self._fill(frame.rest, Stopwatch(self.device))
+
+    def _fill(self, features: ImageFeatures, watch: Stopwatch) -> EncodedFrame:
+        with self._extractor.sam_precision():
+            prompted = self.proposer.masks(features.sam)
+        watch.lap("sam_decoder")
+        return self._extractor.frame(features, prompted, watch)
+
+    def _patch_scores(self, values: Tensor, texts: list[str], against: list[str]) -> Tensor:
+        """float32 Q×Ph×Pw: how much more like each text every patch is than like its negatives.
+
+        Each patch is taken for a region of its own; the order is that of `ground`'s scores.
+        """
+        if self.profile.encoder.normalise_values:
+            values = F.normalize(values, dim=-1)
+        patches = F.normalize(self.encoder.vision.project(values.flatten(0, 1)), dim=-1).float()
+        vectors = torch.from_numpy(self.encoder.text([*texts, *against])).to(self.device)
+        scores, rivals = (vectors @ patches.T).split([len(texts), len(against)])
+        for text, score in zip(texts, scores, strict=True):
+            others = _others(text, against)
+            if others.any():
+                score -= rivals[torch.from_numpy(others).to(self.device)].amax(0)
+        return scores.unflatten(1, values.shape[:2])
 
     @torch.inference_mode()
     def ground(
@@ -199,9 +176,7 @@ class TextRegion:
         threshold = self.profile.threshold if threshold is None else threshold
         grounding.check_query(threshold, top_k)
         self._check_frame(frame)
-        texts = self.encoder.text.check(texts)
-        against = [*self.profile.negatives, *negatives]
-        against = self.encoder.text.check(against) if against else []
+        texts, against = self._check_texts(texts, negatives)
         if not len(frame.tokens):
             return [Grounding(text, False, 0.0, (), None) for text in texts]
         vectors = self.encoder.text([*texts, *against])
@@ -224,14 +199,26 @@ class TextRegion:
         vector: np.ndarray,
         negatives: np.ndarray,
     ) -> np.ndarray:
-        others = [other.casefold() != text.casefold() for other in against]
         return grounding.relevancy(
             frame.tokens,
             vector,
-            negatives[np.array(others, bool)],
+            negatives[_others(text, against)],
             self.encoder.score_scale,
             self.encoder.score_bias,
         )
+
+    def _check_texts(
+        self, texts: Sequence[str], negatives: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
+        """The texts, and all that they are scored against."""
+        against = [*self.profile.negatives, *negatives]
+        check = self.encoder.text.check
+        return check(texts), check(against) if against else []
+
+    def _check_image(self, rgb: np.ndarray, dense: bool) -> None:
+        views.check_image(rgb)
+        if dense and self.profile.encoder.family != "clip":
+            raise BadQuery(f"{self.identity} has no dense features: only family clip has them")
 
     @torch.inference_mode()
     def label(
@@ -274,6 +261,11 @@ class TextRegion:
             raise BadQuery(f"the frame was encoded by {frame.encoder}, not by {self.identity}")
 
 
+def _others(text: str, against: list[str]) -> np.ndarray:
+    """Bool [N]: which of the negatives are not the text itself."""
+    return np.array([other.casefold() != text.casefold() for other in against], bool)
+
+
 def choose_device(name: str) -> torch.device:
     """A torch device by name, or by "auto". Raises TextRegionError where it cannot be used."""
     if name == "auto":
@@ -284,19 +276,3 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise TextRegionError(f"the device {name!r} cannot be used here: {error}") from error
     return device
-
-
-def check_image(rgb: np.ndarray) -> None:
-    """Raises BadImage for anything but H×W×3 uint8 with at least one pixel."""
-    if not isinstance(rgb, np.ndarray):
-        raise BadImage(f"an image must be a numpy array, not {type(rgb).__name__}")
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
-        raise BadImage(f"an image must be H×W×3 uint8 with H, W ≥ 1, not {rgb.shape} {rgb.dtype}")
-
-
-def mask_overlaps(logits: Tensor) -> Tensor:
-    """float32 R×R: intersection over union of mask logits R×L×L above 0."""
-    inside = (logits > 0).flatten(1).float()
-    shared = inside @ inside.T
-    area = inside.sum(1)
-    return shared / (area[:, None] + area[None] - shared).clamp(min=1.0)

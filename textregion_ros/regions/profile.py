@@ -66,7 +66,9 @@ class Sam2Choice:
 class ProposalSettings:
     """Constants of the mask stage.
 
-    points_per_side: prompts per image side. pred_iou_thresh: predicted IoU must exceed it.
+    points_per_side: prompts per image side. prompts: "grid" asks them all, as published; "adaptive"
+    a coarse grid first, then only what no sure mask accounts for. guided_points: prompts per text
+    where only what a text speaks of is wanted. pred_iou_thresh: predicted IoU must exceed it.
     stability_thresh: least ratio of the areas at logit +offset and −offset (stability_offset).
     box_nms_thresh: box IoU above which the lower-scored mask is dropped. min_mask_size: area in
     low-resolution pixels a mask must exceed. fuse_threshold: containment above which masks are one
@@ -83,12 +85,14 @@ class ProposalSettings:
     fuse_threshold: float | None
     fuse_box_iou: float = 0.2
     mask_size: Literal["rescaled", "camera"] = "rescaled"
+    prompts: Literal["grid", "adaptive"] = "grid"
+    guided_points: int = 16
 
     def __post_init__(self) -> None:
         shares = ("pred_iou_thresh", "stability_thresh", "box_nms_thresh", "fuse_box_iou")
         _check_range("proposals", self, shares, 0.0, 1.0)
         _check_range("proposals", self, ("fuse_threshold",), 0.0, 1.0)
-        _check_range("proposals", self, ("points_per_side",), 1, 128)
+        _check_range("proposals", self, ("points_per_side", "guided_points"), 1, 128)
         _check_range("proposals", self, ("min_mask_size", "stability_offset"), 0, 1e6)
 
 
@@ -126,6 +130,7 @@ class EncoderSettings:
     logit_scale: float | None = None
     score_scale: Literal["checkpoint"] | float = "checkpoint"
     score_bias: Literal["checkpoint"] | float = 0.0
+    cuda_precision: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.config is None):

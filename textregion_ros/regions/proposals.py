@@ -1,8 +1,8 @@
-"""SAM2: an image -> candidate masks -> groups of candidates that are one region.
+"""Masks of point prompts -> candidates that pass the filters -> groups that are one region.
 
-The automatic mask generator of TextRegion (arXiv 2505.23769): a grid of point prompts, three masks
-each, filtered, and fused where one contains the other. Boxes here are x0 y0 x1 y1 with inclusive
-ends, in pixels of SAM2's low-resolution mask grid.
+The automatic mask generator of TextRegion (arXiv 2505.23769): three masks of every prompt (see
+prompts.py), filtered, and fused where one contains the other. Boxes here are x0 y0 x1 y1 with
+inclusive ends, in pixels of SAM2's low-resolution mask grid.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import nms
 
 from textregion_ros.regions.bilinear import Taps, make_taps, sample_weights
-from textregion_ros.regions.decoder import ImageDecoder
 from textregion_ros.regions.profile import ProposalSettings
 from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_LIMIT = 32.0
 BLOCK_VALUES = 2_000_000  # values looked at together when masks are measured or compared
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -223,53 +220,3 @@ def _cell_pixels(taps: Taps, cells: int) -> tuple[Tensor, Tensor]:
     weight = torch.zeros(cells, int(count.max()), device=count.device)
     weight[taps.low, place] = taps.weight
     return weight, torch.arange(weight.shape[1], device=count.device) < count[:, None]
-
-
-class Proposer(nn.Module):
-    """A SAM2 model asked for masks at a grid of points."""
-
-    def __init__(self, sam2: nn.Module, settings: ProposalSettings, budget_bytes: int) -> None:
-        """`budget_bytes` bounds the decoder's working memory; prompts are run in chunks."""
-        super().__init__()
-        self.sam2 = sam2
-        self.settings = settings
-        side = sam2.sam_image_embedding_size
-        # Image tokens and their projections, and the upscaled embedding with its activations.
-        per_prompt = 4 * side * side * sam2.hidden_dim * 24
-        self.chunk = max(1, budget_bytes // per_prompt)
-        self.register_buffer("mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
-
-    def features(self, image: Tensor) -> list[Tensor]:
-        """Image float32 3×h×w in 0..1 -> feature maps 1×C×h×w, finest first, coarsest last."""
-        side = self.sam2.image_size
-        image = F.interpolate(image[None], size=(side, side), mode="bilinear", align_corners=False)
-        encoded = self.sam2.forward_image((image - self.mean) / self.std)
-        _, flat, _, sizes = self.sam2._prepare_backbone_features(encoded)
-        if self.sam2.directly_add_no_mem_embed:
-            flat[-1] = flat[-1] + self.sam2.no_mem_embed
-        return [
-            level.permute(1, 2, 0).unflatten(2, size)
-            for level, size in zip(flat, sizes, strict=True)
-        ]
-
-    def points(self) -> Tensor:
-        """Prompts of the grid, row by row: float32 n²×2, x y in pixels of SAM2's input."""
-        n, side = self.settings.points_per_side, self.sam2.image_size
-        axis = (torch.arange(n, device=self.mean.device) + 0.5) / n * side
-        y, x = torch.meshgrid(axis, axis, indexing="ij")
-        return torch.stack([x.flatten(), y.flatten()], 1)
-
-    def masks(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """All prompts: float16 n²×3×L×L mask logits, float32 n²×3 predicted IoU.
-
-        Prompts that cannot pass the IoU filter have zeros for their masks.
-        """
-        decoder, least = ImageDecoder(self.sam2, features), self.settings.pred_iou_thresh
-        points, side = self.points(), 4 * self.sam2.sam_image_embedding_size
-        logits = torch.empty(len(points), 3, side, side, dtype=torch.float16, device=points.device)
-        ious = torch.empty(len(points), 3, device=points.device)
-        for start in range(0, len(points), self.chunk):
-            chunk = slice(start, start + self.chunk)
-            logits[chunk], ious[chunk] = decoder.decode(points[chunk], least)
-        return logits, ious

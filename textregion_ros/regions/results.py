@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ class EncodedFrame:
     encoder: identity of the encoder; only text vectors of the same identity may be compared.
     dense: float32 Ph×Pw×D, what single patches say to a text vector, on a grid stretched over the
     image; None unless asked for.
+    prompts: how many points SAM2 was asked at.
+    rest: what `TextRegion.complete` makes the whole frame from, where only the regions near what
+    some texts speak of were looked for; else None.
     """
 
     image_size: tuple[int, int]
@@ -32,11 +36,18 @@ class EncodedFrame:
     stage_ms: dict[str, float] = field(default_factory=dict)
     encoder: str = ""
     dense: np.ndarray | None = None
+    prompts: int = 0
+    rest: Any = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the regions are those of the whole image."""
+        return self.rest is None
 
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
-        arrays = (self.masks, self.boxes, self.tokens, self.overlaps, self.dense)
+        arrays = (self.masks, self.boxes, self.tokens, self.overlaps, self.dense, self.rest)
         return sum(array.nbytes for array in arrays if array is not None)
 
 

@@ -13,6 +13,16 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
+from textregion_ros.regions.errors import BadImage
+
+
+def check_image(rgb: np.ndarray) -> None:
+    """Raises BadImage for anything but H×W×3 uint8 with at least one pixel."""
+    if not isinstance(rgb, np.ndarray):
+        raise BadImage(f"an image must be a numpy array, not {type(rgb).__name__}")
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
+        raise BadImage(f"an image must be H×W×3 uint8 with H, W ≥ 1, not {rgb.shape} {rgb.dtype}")
+
 
 def rescaled_size(height: int, width: int, scale: tuple[int, int]) -> tuple[int, int]:
     """Largest size of the same aspect whose long and short sides fit `scale`, at least 1×1 px."""
@@ -46,8 +56,11 @@ def windows(height: int, width: int, crop_size: int) -> list[tuple[slice, slice]
 
 
 def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
-    """RGB uint8 H×W×3 to float32 3×H×W in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1).float() / 255.0
+    """RGB uint8 H×W×3 to float32 3×H×W in 0..1; the upload waits for nothing."""
+    pixels = torch.from_numpy(np.ascontiguousarray(rgb))
+    if device.type == "cuda":
+        pixels = pixels.pin_memory()
+    return pixels.to(device, non_blocking=True).permute(2, 0, 1).float() / 255.0
 
 
 def multi_resolution_views(

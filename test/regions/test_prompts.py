@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textregion_ros.regions.prompts import STEPS, Proposer, lattice, peaks
+
+SIDE = 32  # of the small SAM2's masks
+
+
+class World:
+    """A decoder that knows the answer: the first mask is the region of a label map at the point."""
+
+    def __init__(self, labels, quality=0.9):
+        self.labels, self.quality, self.asked = labels, quality, []
+
+    def decode(self, points, least_iou, attend):
+        x, y = (points * (SIDE / 128)).long().T
+        self.asked += list(zip(x.tolist(), y.tolist(), strict=True))
+        inside = self.labels == self.labels[y, x][:, None, None]
+        masks = torch.where(inside, 8.0, -8.0)[:, None].repeat(1, 3, 1, 1)
+        masks[:, 1:] = 8.0  # the second and the third hold everything
+        return masks.half(), torch.full((len(points), 3), self.quality)
+
+
+def asked_of(model, monkeypatch, world, points_per_side=16):
+    changes = {"prompts": "adaptive", "points_per_side": points_per_side, "pred_iou_thresh": 0.5}
+    proposer = Proposer(model.proposer.sam2, replace(model.profile.proposals, **changes), 1 << 28)
+    monkeypatch.setattr("textregion_ros.regions.prompts.ImageDecoder", lambda *_: world)
+    logits, ious = proposer.masks([])
+    assert logits.shape == (len(world.asked), 3, SIDE, SIDE)
+    assert ious.shape == (len(world.asked), 3)
+    assert len(set(world.asked)) == len(world.asked)  # none is asked twice
+    return logits
+
+
+rectangles = st.lists(st.tuples(*[st.integers(0, SIDE)] * 4), max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rectangles)
+def test_every_region_that_the_grid_meets_is_found(model, rectangles):
+    labels = torch.zeros(SIDE, SIDE, dtype=torch.long)
+    for number, (y0, x0, y1, x1) in enumerate(rectangles, 1):
+        labels[min(y0, y1) : max(y0, y1), min(x0, x1) : max(x0, x1)] = number
+    with pytest.MonkeyPatch.context() as patch:
+        logits = asked_of(model, patch, World(labels))
+    found = {tuple((mask > 0).flatten().tolist()) for mask in logits[:, 0]}
+    grid = labels[1::2, 1::2]  # where the 16×16 points lie
+    met = grid.unique()
+    assert found == {tuple((labels == label).flatten().tolist()) for label in met}
+    missed = ~torch.isin(grid, grid[1::2, 1::2])  # by every second point of every second row
+    assert len(logits) == 64 + missed.sum()
+
+
+def test_an_unsure_mask_accounts_for_nothing(model, monkeypatch):
+    world = World(torch.zeros(SIDE, SIDE, dtype=torch.long), quality=0.4)
+    asked_of(model, monkeypatch, world)
+    assert len(world.asked) == 256
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 16, 36])
+def test_the_lattices_lie_within_the_grid_and_the_last_is_all_of_it(side):
+    coarse = [lattice(side, step) for step in (*STEPS, 4)]
+    assert all(part.any() for part in coarse)
+    assert lattice(side, 1).all()
+    points = lattice(side, 4).view(side, side).nonzero().float()
+    assert abs(points.mean() - (side - 1) / 2) <= 2
+
+
+def test_peaks_are_the_highest_maxima_of_each_text():
+    relevance = torch.zeros(2, 8, 16)
+    relevance[0, 1:4, 2:5] = 5.0  # a thing
+    relevance[0, 6, 8] = 9.0  # a speck
+    relevance[0, 1, 12] = 8.0  # a lesser one
+    relevance[1, 1:4, 2:5] = 2.0
+    places = peaks(relevance, 1)
+    assert places.tolist() == [[3.5 / 16, 2.5 / 8]]
+    more = {tuple(place) for place in (peaks(relevance, 2) * torch.tensor([16, 8])).tolist()}
+    assert any(abs(x - 8.5) <= 1 and abs(y - 6.5) <= 1 for x, y in more)
+    assert not any(abs(x - 12.5) <= 1 and abs(y - 1.5) <= 1 for x, y in more)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 30))
+def test_there_is_a_peak_for_every_text_and_no_more_than_asked_for(texts, h, w, count):
+    relevance = torch.randn(texts, h, w)
+    places = peaks(relevance, count)
+    assert 1 <= len(places) <= texts * count
+    assert ((places > 0) & (places < 1)).all()
+    assert len(places.unique(dim=0)) == len(places)
