@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# Neighbours whose depth differs by no more than this share of it are on one surface, and a pixel
-# with fewer than so many of them, of eight, hangs in the air.
-SAME_SURFACE = 0.01
+# Neighbours are on one surface where their depth differs by no more than this share of it, for its
+# noise, and by what a slope of this tangent, 76°, makes of one pixel. A pixel with fewer than so
+# many of them, of eight, hangs in the air.
+SAME_SURFACE = 0.005
+STEEPEST = 4.0
 SUPPORT = 3
 # Of a region's pixels, as many must have depth that is of use.
 MIN_COVERAGE = 0.3
@@ -48,8 +50,9 @@ class Camera:
     height: int
 
     def __post_init__(self) -> None:
-        known = np.isfinite([self.fx, self.fy, self.cx, self.cy]).all()
-        if not known or min(self.fx, self.fy, self.width, self.height) <= 0:
+        positive = np.array([self.fx, self.fy, self.width, self.height])
+        known = np.isfinite([*positive, self.cx, self.cy]).all()
+        if not known or (positive <= 0).any():
             raise ValueError(f"no camera is like this: {self}")
 
     def points(self, u: np.ndarray, v: np.ndarray, depth_m: np.ndarray) -> np.ndarray:
@@ -219,7 +222,7 @@ def region_shape(
     on, filled = kept[inside], _filled(depth, kept)
     rays = camera.points(u, v, np.ones(len(u)))
     if table is not None:
-        raised = _raised(rays, cv2.blur(filled, (5, 5))[inside], on, table)
+        raised = _raised(rays, cv2.medianBlur(filled, 5)[inside], on, table)
         rays, u, v, on = rays[raised], u[raised], v[raised], on[raised]
     points = rays * filled[v - window[0].start, u - window[1].start, None]
     centroid = points.mean(0, dtype=np.float64)
@@ -271,7 +274,8 @@ def _window(mask: np.ndarray, margin: int = 2) -> tuple[slice, slice] | None:
 
 def _surface(inside: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray | None:
     """The pixels of a mask that show the surface of one object, bool; None for too few."""
-    kept = inside & (_support(depth) >= SUPPORT)
+    tolerance = SAME_SURFACE + STEEPEST / min(camera.fx, camera.fy)
+    kept = _support(np.where(inside, depth, np.float32(np.nan)), tolerance) >= SUPPORT
     if kept.any():
         middle = np.median(depth[kept])
         height, width = inside.shape
@@ -280,11 +284,14 @@ def _surface(inside: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarra
     return kept if kept.sum() >= max(MIN_COVERAGE * inside.sum(), MIN_POINTS) else None
 
 
-def _support(depth: np.ndarray) -> np.ndarray:
-    """How many of each pixel's eight neighbours have about its depth, 0 where it has none."""
+def _support(depth: np.ndarray, share: float) -> np.ndarray:
+    """How many of each pixel's eight neighbours have its depth but for a share of it.
+
+    0 where it has none.
+    """
     height, width = depth.shape
     padded = np.pad(depth, 1, constant_values=np.nan)
-    tolerance = SAME_SURFACE * depth
+    tolerance = np.float32(share) * depth
     count = np.zeros(depth.shape, np.uint8)
     for row, column in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)):
         neighbour = padded[row : row + height, column : column + width]
