@@ -32,13 +32,14 @@ class FakeModel:
         self.began = threading.Event()
         self.threads = set()
         self.broken = False
+        self.error = RuntimeError("the model broke")
 
     def encode(self, rgb):
         self.threads.add(threading.get_ident())
         self.began.set()
         assert self.go.wait(30)
         if self.broken:
-            raise RuntimeError("the model broke")
+            raise self.error
         self.encoded.append(int(rgb[0, 0, 0]))
         none = np.zeros((0, 4))
         return EncodedFrame((1, 1), none, none, np.full((1, 1), rgb[0, 0, 0]), none)
@@ -287,6 +288,31 @@ def test_stopping_waits_for_the_work_and_sends_away_what_is_behind_it(engine, mo
     assert working().groundings[0].score == 1.0
     assert isinstance(behind(), Refusal)
     assert model.encoded == [1]
+
+
+def test_unloading_sends_away_who_is_behind_the_work(engine, model):
+    """Pitfall 4, silence: who waits without a time limit is told too."""
+    model.go.clear()
+    put(engine, 1)
+    working = in_thread(ask, engine)
+    assert model.began.wait(30)
+    behind = in_thread(ask, engine, frame(2))
+    wait_for(lambda: engine._places._value == MOST_WAITING - 2)
+    time.sleep(0.1)
+    unloading = in_thread(engine.unload, "the node is shutting down")
+    wait_for(lambda: engine.gate.why)
+    assert str(behind()) == "the node is shutting down"
+    model.go.set()
+    unloading()
+    assert working().groundings[0].score == 1.0
+
+
+def test_a_time_limit_of_the_model_itself_is_an_error(engine, model):
+    put(engine, 1)
+    model.error = TimeoutError("the GPU did not answer")
+    model.broken = True
+    with pytest.raises(TimeoutError, match="the GPU"):
+        ask(engine, timeout=20.0)
 
 
 def test_images_from_before_a_stop_are_forgotten(engine):

@@ -1,9 +1,10 @@
 """A robot program for the tests: publishes a camera's images and talks to the node over DDS."""
 
-import itertools
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from array import array
@@ -28,8 +29,22 @@ from textregion_ros.node.images import to_message
 from textregion_ros.srv import Query, SetQueries
 
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_model_node.py"))]
-# Several test runs on one machine must not hear each other.
-DOMAINS = itertools.cycle((os.getpid() + step) % 100 + 1 for step in range(100))
+DOMAINS = range(1, 101)  # Linux has ports for these
+
+
+def free_domain():
+    """Return a ROS domain that no other test run on this machine has, and the lock that says so."""
+    folder = Path(tempfile.gettempdir()) / f"textregion_ros_domains_{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for number in DOMAINS:
+        lock = (folder / str(number)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return number, lock
+    raise AssertionError("all ROS domains are taken")
 
 
 def picture(*blocks, size=(120, 160)):
@@ -81,14 +96,14 @@ class Robot:
     """
 
     def __init__(self, command, arguments=(), node="textregion", domain=None, **more):
-        self.domain = next(DOMAINS) if domain is None else domain
+        self.domain, self.lock = free_domain() if domain is None else (domain, None)
         self.context = Context()
         rclpy.init(context=self.context, domain_id=self.domain)
         self.node = Node("robot", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.name = node
-        self.publishers = {}
+        self.publishers, self.subscriptions = {}, []
         self.images = self.publisher(Image, "image")
         self.query_client = self.node.create_client(Query, f"{node}/query")
         self.set_client = self.node.create_client(SetQueries, f"{node}/set_queries")
@@ -211,8 +226,14 @@ class Robot:
         """Return a list that fills with what comes on a topic, once the node is connected."""
         heard = []
         subscription = self.node.create_subscription(message_type, topic, heard.append, qos)
+        self.subscriptions.append(subscription)
         wait_for(lambda: self.node.count_publishers(subscription.topic_name))
         return heard
+
+    def stop_listening(self):
+        """Let go of all topics that were listened to."""
+        while self.subscriptions:
+            self.node.destroy_subscription(self.subscriptions.pop())
 
     @staticmethod
     def result(future, timeout=180.0):
@@ -231,6 +252,8 @@ class Robot:
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+        if self.lock:
+            self.lock.close()
 
 
 def values_of(status):

@@ -58,7 +58,9 @@ def test_depth_within_the_tolerance_is_taken(robot):
 @pytest.mark.parametrize("apart", [-0.5, 0.5])
 def test_depth_of_another_moment_gives_no_pose(robot, apart):
     """Pitfall 5, wrong stamps: no pose rather than a wrong one."""
+    status = robot.diagnostics("camera")
     region = show(robot, seconds=210.0 + 4 * apart, apart=apart)
+    wait_for(lambda: "not within depth_tolerance" in status().message)
     assert not region.has_pose
     assert (region.pose.position.z, region.centroid.z, region.size.x) == (0.0, 0.0, 0.0)
     assert region.mask.width == BLOCK[2]

@@ -1,9 +1,11 @@
 import time
 
 import numpy as np
+import pytest
 from fake_model_node import COLOURS
-from robot import header, picture, wait_for
-from sensor_msgs.msg import Image
+from robot import header, picture, values_of, wait_for
+from sensor_msgs.msg import Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
 
 from textregion_ros.msg import GroundingArray
 from textregion_ros.node.images import to_message, to_rgb
@@ -95,3 +97,56 @@ def test_the_overlay_shows_the_answer_to_a_query(robot):
     assert drawn.shape == SCENE.shape
     assert (drawn[30, 25] != SCENE[30, 25]).any()
     np.testing.assert_array_equal(drawn[70:], SCENE[70:])
+
+
+def encoded(robot):
+    return int(values_of(robot.diagnostics("model")())["frames encoded"])
+
+
+def publish_new(robot, count, seconds):
+    """Publish images that the node has not seen yet."""
+    for number in range(count):
+        robot.publish(picture((RED, 10 + number, 20, 30, int(seconds) % 60 + 1)), seconds + number)
+        time.sleep(0.1)
+
+
+def test_nothing_is_encoded_where_nobody_listens_and_nobody_asks(robot):
+    robot.stop_listening()
+    assert robot.set_queries(["red block"]).success
+    wait_for(lambda: robot.node.count_subscribers("/textregion/groundings") == 0)
+    time.sleep(1.0)  # until the node knows that nobody listens any more
+    before = encoded(robot)
+    publish_new(robot, 5, seconds=100.0)
+    assert encoded(robot) == before
+
+    robot.set_queries([])
+    robot.listen(GroundingArray, "textregion/groundings")
+    robot.listen(Image, "textregion/overlay")
+    publish_new(robot, 5, seconds=110.0)
+    assert encoded(robot) == before
+
+    robot.query_published(picture((BLUE, 1, 1, 50, 60)), ["red block"], seconds=120.0)
+    assert encoded(robot) == before + 1
+    robot.stop_listening()
+
+
+@pytest.mark.parametrize(
+    ("topic", "message_type"),
+    [
+        ("groundings", GroundingArray),
+        ("label_image", Image),
+        ("overlay", Image),
+        ("markers", MarkerArray),
+        ("object_points", PointCloud2),
+    ],
+)
+def test_one_listener_is_enough(robot, topic, message_type):
+    robot.set_queries(["blue block", "red block"])
+    heard = robot.listen(message_type, f"textregion/{topic}")
+    publish_until(robot, lambda: heard, seconds=130.0)
+    robot.set_queries([])
+    robot.stop_listening()
+    if topic == "label_image":
+        assert (heard[-1].encoding, heard[-1].header.frame_id) == ("mono16", "camera")
+        labels = np.frombuffer(heard[-1].data, np.uint16).reshape(SCENE.shape[:2])
+        np.testing.assert_array_equal(labels, 2 * (SCENE == RED).all(axis=2))

@@ -13,6 +13,8 @@ from textregion_ros.node.frames import SECOND, Frame
 from textregion_ros.regions import BadImage, EncodedFrame, Grounding
 from textregion_ros.srv import Query
 
+UNMATCHED = "depth and camera_info come, but not within depth_tolerance of the images' stamps"
+
 
 class Refusal(Exception):
     """A query that gets no answer: a status of srv/Query and the sentence that goes with it."""
@@ -126,7 +128,9 @@ def _shapes(frame: Frame, groundings: Sequence[Grounding]) -> tuple[Mapping[int,
     if not any(found.regions for found in groundings):
         return {}, ""
     try:
-        return (frame.space.shapes(groundings), "") if frame.space else ({}, "")
+        if space := frame.space:
+            return space.shapes(groundings), ""
+        return {}, UNMATCHED if frame.expects_depth else ""
     except BadImage as error:
         if frame.camera is None:
             raise

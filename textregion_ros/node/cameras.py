@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -28,6 +29,7 @@ except ImportError:  # Humble
 
 KEPT_DEPTHS = 8  # depth mostly comes after its image, and seldom long before
 DEPTH_WAIT = 0.2  # s; longest that depth may come after its image
+WARN_PERIOD = 10.0  # s, between two warnings about the same camera
 
 
 class Camera:
@@ -36,11 +38,14 @@ class Camera:
     tolerance: most that the stamps of depth and camera_info may be from the image's, ns.
     images, depths: how many came. dropped: how many images were replaced by a newer one, unused,
     while the worker was busy. used: how many were asked about. fault: what is wrong with what
-    comes, for people.
+    comes, for people; `warn` is told of it now and then.
     """
 
-    def __init__(self, name: str = "", tolerance: int = 0) -> None:
+    def __init__(
+        self, name: str = "", tolerance: int = 0, warn: Callable[[str], Any] = lambda _fault: None
+    ) -> None:
         self.name = name
+        self._warn, self._next_warning = warn, 0.0
         self.mailbox = Mailbox()
         self.images = self.depths = self.dropped = self.used = 0
         self.fault = ""
@@ -77,6 +82,13 @@ class Camera:
             self._recent[type(message)].append(message)
             for frame in list(self._waiting):
                 frame.offer(message)
+
+    def blame(self, fault: str) -> None:
+        """Say what is wrong with what comes; empty where nothing is."""
+        self.fault = fault
+        if fault and time.monotonic() >= self._next_warning:
+            self._next_warning = time.monotonic() + WARN_PERIOD
+            self._warn(f"camera {self.name}: {fault}" if self.name else fault)
 
     def took(self, frame: Frame) -> None:
         """Note that the frame is used."""
@@ -126,9 +138,9 @@ class Inputs:
 
         def warn(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            camera.fault = f"a publisher on {topic} offers another {policy} than is asked for"
-            node.get_logger().warning(
-                f"{camera.fault}: nothing comes from it; see the parameter reliable"
+            camera.blame(
+                f"a publisher on {topic} offers another {policy} than is asked for: nothing comes "
+                "from it; see the parameter reliable"
             )
 
         return warn

@@ -10,11 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from textregion_ros.node import memory
-from textregion_ros.node.cameras import Camera
+from textregion_ros.node.cameras import WARN_PERIOD, Camera
 from textregion_ros.node.engine import Engine, Timings
 from textregion_ros.node.parameters import value
 
-WARN_PERIOD = 10.0  # s, between two warnings that no images come from a camera
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent import futures
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +69,8 @@ class Engine:
         for camera in self.cameras.values():
             camera.mailbox.close()
         if self.worker:
-            futures.wait([self.worker.submit(lambda _model: None)])
+            with suppress(futures.CancelledError):
+                self.worker.submit(lambda _model: None).result()
         self.cameras = {}
 
     def unload(self, why: str) -> None:
@@ -140,12 +142,13 @@ class Engine:
             if isinstance(source, Camera):
                 self._wait_for_frame(source, freshness, left())
             job = self._submit(self._answer, question, source, freshness)
-            done, _ = futures.wait([job], left() if timeout else None)
-            if not done:
-                job.cancel()
-                raise Refusal(Query.Response.TIMEOUT, f"there was no answer within {timeout:.3f} s")
             try:
-                return job.result()
+                return job.result(left() if timeout else None)
+            except futures.TimeoutError:
+                if not job.cancel() and job.done():  # it is the job's own
+                    raise
+                sentence = f"there was no answer within {timeout:.3f} s"
+                raise Refusal(Query.Response.TIMEOUT, sentence) from None
             except Refusal as refusal:
                 # The frame grew too old while the worker was busy: there is time for another.
                 if refusal.status != Query.Response.STALE or not left():
@@ -187,11 +190,11 @@ class Engine:
         except BadImage as error:
             if frame.camera is None:
                 raise Refusal(Query.Response.BAD_REQUEST, str(error)) from None
-            source.fault = str(error)
+            source.blame(str(error))
             raise
         self._note(found)
         if isinstance(source, Camera):
-            source.fault = found.fault
+            source.blame(found.fault)
         return found
 
     def _note(self, found: Answer) -> None:

@@ -42,6 +42,7 @@ class Frame:
         self.camera = camera
         self._message = message
         self._tolerance = tolerance
+        self.expects_depth = wait > 0
         self._until = time.monotonic() + wait
         self._changed = threading.Condition()
         self._partners: dict[type, Image | CameraInfo] = {}

@@ -36,7 +36,7 @@ LEAST_SIZE = 0.001  # m; RViz refuses a box without extent
 def buffer(typecode: str, values: np.ndarray) -> array:
     """Return numbers as the flat array that rclpy takes as it is, not one by one."""
     data = array(typecode)
-    data.frombytes(np.ascontiguousarray(values).data.cast("B"))
+    data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return data
 
 

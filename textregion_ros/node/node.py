@@ -116,7 +116,8 @@ class TextRegionNode(LifecycleNodeMixin, Node):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras, and answer."""
         tolerance = round(value(self, "depth_tolerance") * SECOND)
-        cameras = {name: Camera(name, tolerance) for name in self._topics}
+        warn = self.get_logger().warning
+        cameras = {name: Camera(name, tolerance, warn) for name in self._topics}
         self._diagnostics.forget()
         for camera in cameras.values():
             on_image = partial(self._on_image, camera)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 
@@ -29,12 +29,14 @@ class Worker:
 
     def wait_loaded(self) -> Any:
         """Wait for the model and return it. Raises NotLoaded."""
-        wait([self._model])
-        if self._model.cancelled():
-            raise NotLoaded("the node is shutting down")
-        if error := self._model.exception():
+        model = self._model
+        try:
+            error = model.exception()
+        except CancelledError:
+            raise NotLoaded("the node is shutting down") from None
+        if error:
             raise NotLoaded(f"the model could not be loaded: {error}") from error
-        return self._model.result()
+        return model.result()
 
     def submit(self, job: Callable[..., Any], *arguments: Any) -> Future:
         """Have `job(model, *arguments)` run as soon as the jobs before it are done.
