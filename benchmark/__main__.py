@@ -1,168 +1,153 @@
-"""Measure one profile on a 640×480 frame and write the figures to a file named by the machine.
+"""Measure speed and memory, and write the figures to benchmark/results/MACHINE/.
 
-    python -m benchmark --profile demo
+    python -m benchmark                          all parts; minutes on two cores
+    python -m benchmark --device cuda            the same on a GPU
+    python -m benchmark --part stages --sizes 640x480 --profiles pe --sam2 large
 
-Every figure is the median of the repeats, with the quartiles as its spread.
+Every figure is the median of the repeats, with the quartiles as its spread. Parts: `stages` (the
+bundled profile at several image sizes), `families` (the large profiles, with random weights where
+the released ones are absent), `tokens` and `masks` (beside the formulas as published), `sweeps`
+(sentences and regions).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import re
-import resource
-import time
-from collections.abc import Callable
-from datetime import datetime, timezone
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from textregion_ros import __version__
-from textregion_ros.app.recording import load_recording
-from textregion_ros.regions import TextRegion
+from benchmark import masks, sweeps, tokens
+from benchmark.machine import default_name, describe_machine
+from benchmark.models import load
+from benchmark.stages import measure_stages
+from benchmark.table import RESULTS, Row, write, write_machine
+from textregion_ros.regions import TextRegionError
+from textregion_ros.regions.pipeline import choose_device
 
-RESULTS = Path(__file__).with_name("results")
-WARM_UP = 2
-PACKAGES = ("torch", "torchvision", "open_clip_torch", "sam2", "timm", "numpy")
-
-
-def spread(samples: list[float]) -> dict[str, float]:
-    """Median and quartiles of times, ms."""
-    low, median, high = np.percentile(samples, (25, 50, 75))
-    return {"median": round(median, 3), "q1": round(low, 3), "q3": round(high, 3)}
+SIZES = "320x240,640x480,1280x720,1920x1080"
+FAMILIES = "clip,siglip2,pe"
 
 
-def timed(call: Callable[[int], object], repeats: int) -> dict[str, float]:
-    """Time call(0), call(1)… after a warm-up, ms."""
-    samples = []
-    for number in range(WARM_UP + repeats):
-        start = time.perf_counter()
-        call(number)
-        samples.append(1e3 * (time.perf_counter() - start))
-    return spread(samples[WARM_UP:])
+@dataclass(frozen=True)
+class Options:
+    """What to measure. sizes: of the camera image, (width, height) px."""
+
+    device: str
+    repeats: int
+    sizes: list[tuple[int, int]]
+    families: list[str]
+    sam2: list[str]
 
 
-def measure_encode(model: TextRegion, rgb: np.ndarray, repeats: int) -> dict[str, dict]:
-    """Times of encoding a frame, in all and stage by stage."""
-    stages: list[dict[str, float]] = []
-
-    def encode(_number: int) -> None:
-        stages.append(model.encode(rgb).stage_ms)
-
-    total = timed(encode, repeats)
-    kept = stages[WARM_UP:]
-    return {"total": total, **{name: spread([s[name] for s in kept]) for name in kept[0]}}
+def stages(options: Options) -> Iterable[Row]:
+    """The bundled profile at every image size."""
+    model, _ = load("demo", None, options.device)
+    return measure_stages(model, options.sizes, options.repeats)
 
 
-def measure_query(model: TextRegion, rgb: np.ndarray, repeats: int) -> dict[str, dict]:
-    """Times of one more sentence about a frame, its text known already or new each time."""
-    frame = model.encode(rgb)
-    return {
-        "cached": timed(lambda _number: model.ground(frame, ["red mug"]), repeats),
-        "new": timed(lambda number: model.ground(frame, [f"red mug {number}"]), repeats),
-    }
+def families(options: Options) -> Iterable[Row]:
+    """The large profiles on a 640×480 image."""
+    for name in options.families:
+        for sam2 in options.sam2:
+            model, _ = load(name, sam2, options.device)
+            few = max(1, options.repeats // 5) if options.device == "cpu" else options.repeats
+            yield from measure_stages(model, [(640, 480)], few)
+            del model  # before the next is built
 
 
-def peak_memory() -> dict[str, float]:
-    """Most memory held so far, MiB: resident, and on the GPU where one was used."""
-    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
-    memory = {"resident": round(kib / 1024, 1)}
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        memory["cuda"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    return memory
+def token_rows(options: Options) -> Iterable[Row]:
+    """The token stage beside its naive form, and over regions × patches."""
+    yield from tokens.compare_with_naive(options.repeats, options.device)
+    yield from tokens.sweep(options.repeats, options.device)
 
 
-def cpu_model() -> str:
-    """The processor's name as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = re.findall(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
+def mask_rows(options: Options) -> Iterable[Row]:
+    """The mask stage of the bundled SAM2 and of SAM2.1, and beside its naive form."""
+    yield from masks.measure_masks("demo", "demo", options.repeats, options.device)
+    for sam2 in options.sam2:
+        yield from masks.measure_masks("siglip2", sam2, options.repeats, options.device)
+    yield from masks.compare_with_naive(options.repeats, options.device)
 
 
-def describe_machine(model: TextRegion) -> dict[str, object]:
-    """What the figures were measured on."""
-    gpu = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else None
-    return {
-        "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "gpu": gpu,
-        "load_before": round(os.getloadavg()[0], 2),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-    }
+def sweep_rows(options: Options) -> Iterable[Row]:
+    """Asking, over sentences and regions."""
+    model, _ = load("demo", None, options.device)
+    return sweeps.measure_sweeps(model, options.repeats)
 
 
-def default_name(machine: dict[str, object]) -> str:
-    """A file name from the processor, its cores and the GPU."""
-    parts = (machine["cpu"], f"{machine['cores']} cores", machine["gpu"] or "")
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(map(str, parts)).lower()).strip("-")
+PARTS: dict[str, Callable[[Options], Iterable[Row]]] = {
+    "stages": stages,
+    "tokens": token_rows,
+    "masks": mask_rows,
+    "sweeps": sweep_rows,
+    "families": families,
+}
 
 
-def tabulate(results: dict) -> Table:
-    """The times as a table, ms."""
-    table = Table(title=f"{results['profile']}, {results['frame']}, {results['machine']['cpu']}")
-    for name in ("ms", "median", "q1", "q3"):
-        table.add_column(name, justify="left" if name == "ms" else "right")
-    for group in ("encode", "query"):
-        for name, row in results[f"{group}_ms"].items():
-            table.add_row(f"{group} {name}", *(f"{value:.2f}" for value in row.values()))
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """Read "640x480,1280x720"; raises typer.BadParameter."""
+    try:
+        sizes = [tuple(int(side) for side in size.split("x")) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
+        raise typer.BadParameter(f"{text!r}: give sizes such as 640x480,1280x720")
+    return sizes
+
+
+def show(part: str, rows: list[Row]) -> Table:
+    """The rows of a part as a table."""
+    table = Table(title=part)
+    for name in ("profile", "stage", "form", "size", "regions", "tokens", "texts"):
+        table.add_column(name)
+    for name in ("ms", "q1", "q3", "peak MiB", "value"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = (str(count or "") for count in (row.regions, row.tokens, row.texts))
+        figures = (row.median_ms, row.q1_ms, row.q3_ms, row.peak_mib, row.value)
+        size = f"{row.width}×{row.height}" if row.width else ""
+        table.add_row(
+            f"{row.profile} {row.sam2}".strip(),
+            row.stage,
+            row.form,
+            size,
+            *counts,
+            *("" if value is None else f"{value:.4g}" for value in figures),
+        )
     return table
 
 
-def measure(profile: str, device: str, repeats: int) -> dict:
-    """All figures of a profile on the first frame of the bundled recording."""
-    rgb = load_recording().frames[0].rgb
-    start = time.perf_counter()
-    model = TextRegion.from_profile(profile, device)
-    load_s = time.perf_counter() - start
-    machine = describe_machine(model)
-    return {
-        "textregion_ros": __version__,
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "profile": model.profile.name,
-        "frame": f"{rgb.shape[1]}×{rgb.shape[0]}",
-        "regions": len(model.encode(rgb).tokens),
-        "repeats": repeats,
-        "machine": machine,
-        "load_s": round(load_s, 2),
-        "encode_ms": measure_encode(model, rgb, repeats),
-        "query_ms": measure_query(model, rgb, repeats),
-        "peak_memory_mib": peak_memory(),
-    }
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--profile", default="demo")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--name", help="of the machine; made from its processor if left out")
-    args = parser.parse_args()
-    if args.repeats < 1:
-        parser.error("--repeats must be 1 or more")
-    results = measure(args.profile, args.device, args.repeats)
-    name = args.name or default_name(results["machine"])
-    path = RESULTS / f"{results['profile']}-{name}.json"
-    path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def main(
+    part: str = typer.Option(",".join(PARTS), help="Which parts, with commas between them"),
+    device: str = typer.Option("cpu", help="auto, cpu, cuda, cuda:1…"),
+    repeats: int = typer.Option(10, min=1, help="Timed calls of each figure"),
+    sizes: str = typer.Option(SIZES, help="Camera images of `stages`, WIDTHxHEIGHT"),
+    profiles: str = typer.Option(FAMILIES, help="Profiles of `families`"),
+    sam2: str = typer.Option("tiny", help="Sizes of SAM2.1: tiny,small,base_plus,large"),
+    name: str = typer.Option("", help="Of the machine; made from its processor if left out"),
+) -> None:
+    """Measure speed and memory, and write the figures to benchmark/results/MACHINE/."""
+    chosen = part.split(",")
+    if unknown := set(chosen) - set(PARTS):
+        raise typer.BadParameter(f"no part {', '.join(unknown)}: give some of {', '.join(PARTS)}")
+    try:
+        place = str(choose_device(device))
+    except TextRegionError as error:
+        raise typer.BadParameter(str(error)) from error
+    options = Options(place, repeats, parse_sizes(sizes), profiles.split(","), sam2.split(","))
+    machine = describe_machine(place)
+    folder = RESULTS / (name or default_name(machine))
     console = Console()
-    console.print(tabulate(results))
-    memory = ", ".join(f"{kind} {value:.0f}" for kind, value in results["peak_memory_mib"].items())
-    console.print(f"peak memory, MiB: {memory}; {results['regions']} regions")
-    console.print(f"written: {path}", soft_wrap=True, markup=False)
+    for one in chosen:
+        rows = [replace(row, part=one, machine=folder.name) for row in PARTS[one](options)]
+        write(folder / f"{one}.csv", rows)
+        console.print(show(one, rows))
+    write_machine(folder, machine)
+    console.print(f"written: {folder}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,0 +1,81 @@
+"""The stages of encoding a frame and of asking about it, with the models of a profile."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from benchmark.measure import Meter, measure, returning_memory, spread
+from benchmark.table import Row
+from benchmark.workload import picture, sentences
+from textregion_ros.regions import TextRegion
+from textregion_ros.regions.extraction import Stopwatch
+from textregion_ros.regions.grounding import mask_at
+
+Size = tuple[int, int]
+
+
+def measure_stages(model: TextRegion, sizes: list[Size], repeats: int) -> list[Row]:
+    """Rows of every stage of `encode` at each camera size (width, height), and of the queries."""
+    rows = [row for size in sizes for row in _encode_rows(model, size, repeats)]
+    return [*rows, *_query_rows(model, sizes[0], repeats)]
+
+
+def _row(model: TextRegion, stage: str, size: Size, **more: object) -> Row:
+    profile = model.profile
+    return Row(
+        "stages",
+        profile.name,
+        stage,
+        str(model.device),
+        sam2=profile.sam2.use,
+        width=size[0],
+        height=size[1],
+        **more,
+    )
+
+
+def _encode_rows(model: TextRegion, size: Size, repeats: int) -> Iterator[Row]:
+    rgb, device = picture(*size), str(model.device)
+    with stage_memory(device) as peaks:  # this is the warm-up, too
+        regions = len(model.encode(rgb).tokens)
+    times = defaultdict(list)
+    for _ in range(repeats):
+        laps = model.encode(rgb).stage_ms
+        for stage, lap in {"encode": sum(laps.values()), **laps}.items():
+            times[stage].append(lap)
+    for stage, samples in times.items():
+        peak = max(peaks.values()) if stage == "encode" else peaks[stage]
+        yield _row(model, stage, size, regions=regions).of(spread(samples, peak))
+
+
+@contextmanager
+def stage_memory(device: str) -> Iterator[dict[str, float]]:
+    """Within, every lap of an encoding notes the peak of its stage beyond its start, MiB."""
+    meter, peaks, lap = Meter(device), {}, Stopwatch.lap
+
+    def noting(watch: Stopwatch, stage: str) -> None:
+        lap(watch, stage)
+        peaks[stage] = meter.peak()
+        meter.restart()
+
+    with returning_memory(device), mock.patch.object(Stopwatch, "lap", noting):
+        meter.restart()
+        yield peaks
+
+
+def _query_rows(model: TextRegion, size: Size, repeats: int) -> Iterator[Row]:
+    frame, device = model.encode(picture(*size)), str(model.device)
+    regions = len(frame.tokens)
+    fresh = iter(range(1 << 30))
+    queries = {
+        "text": lambda: model.encoder.text([f"red mug {next(fresh)}"]),
+        "score": lambda: model.ground(frame, sentences(1)),
+    }
+    if regions:
+        queries["mask"] = lambda: mask_at(frame.masks[0], frame.image_size)
+    for stage, query in queries.items():
+        row = _row(model, stage, size, regions=regions, texts=1)
+        yield row.of(measure(query, repeats, device))

@@ -1,0 +1,70 @@
+"""How the cost of asking grows with regions and sentences, on made-up frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from benchmark.measure import measure
+from benchmark.table import Row
+from benchmark.workload import frame, sentences
+from textregion_ros.geometry import Camera, find_table, region_shape
+from textregion_ros.regions import TextRegion
+from textregion_ros.regions.grounding import mask_at
+
+REGIONS, TEXTS, SIZE = (10, 30, 100, 300, 1000), (1, 10, 100, 1000), (640, 480)
+SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080))
+
+
+def measure_sweeps(model: TextRegion, repeats: int) -> Iterator[Row]:
+    """Scores over sentences and regions, full-resolution masks over image sizes, and 3D."""
+    yield from _scores(model, repeats)
+    yield from _masks(repeats)
+    yield from _shapes(repeats)
+
+
+def _scores(model: TextRegion, repeats: int) -> Iterator[Row]:
+    dimension = model.profile.encoder.embed_dim
+    model.encoder.text(sentences(max(TEXTS)))  # once, so that only scores are timed
+    for regions in REGIONS:
+        made = replace(frame(regions, *SIZE, dimension), encoder=model.identity)
+        for texts in TEXTS:
+            asked = sentences(texts)
+            # The best region is always returned with its mask, as it is where all are found.
+            call = partial(model.ground, made, asked, (), 0.0)
+            row = Row("sweeps", model.profile.name, "score", regions=regions, texts=texts)
+            yield replace(row, width=SIZE[0], height=SIZE[1]).of(measure(call, repeats))
+
+
+def _masks(repeats: int) -> Iterator[Row]:
+    for width, height in SIZES:
+        masks = frame(100, width, height, 8).masks
+
+        def all_masks(masks: np.ndarray = masks, size: tuple = (height, width)) -> None:
+            for logits in masks:
+                mask_at(logits, size)
+
+        row = Row("sweeps", "", "masks at full resolution", width=width, height=height, regions=100)
+        yield row.of(measure(all_masks, repeats))
+
+
+def _shapes(repeats: int) -> Iterator[Row]:
+    width, height = SIZE
+    camera = Camera(600.0, 600.0, width / 2, height / 2, width, height)
+    draw = np.random.default_rng(0)
+    depth = 0.8 + 0.001 * draw.standard_normal((height, width)).astype(np.float32)
+    row = Row("sweeps", "", "table in depth", width=width, height=height)
+    yield row.of(measure(lambda: find_table(depth, camera), repeats))
+    for regions in REGIONS[:3]:
+        made = frame(regions, width, height, 8)
+        masks = [mask_at(logits, made.image_size) for logits in made.masks]
+
+        def shapes(masks: list = masks) -> None:
+            for mask in masks:
+                region_shape(mask, depth, camera, None)
+
+        row = Row("sweeps", "", "shapes in 3D", width=width, height=height, regions=regions)
+        yield row.of(measure(shapes, repeats))
