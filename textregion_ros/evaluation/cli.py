@@ -44,9 +44,9 @@ def evaluate_semantic(
     with one_line_errors():
         part, data = Shard.parse(shard), load_dataset(dataset)
         adapted = semantic.adapt(load_profile(profile, sam2), data)
-        semantic.list_samples(data, root)  # before the model is loaded
+        samples = semantic.list_samples(data, root)
         model = TextRegion.from_profile(adapted, device)
-        run(semantic.Semantic.open(model, data, root), out, part, keep_going)
+        run(semantic.Semantic(model, data, root, samples), out, part, keep_going)
 
 
 @app.command("referring")
@@ -100,8 +100,10 @@ def evaluate_reasoning(
     with one_line_errors():
         part = Shard.parse(shard)
         adapted = reasoning.adapt(load_profile(profile, sam2))
+        folder, samples = reasoning.list_questions(root, split)
         model = TextRegion.from_profile(adapted, device)
-        run(reasoning.Reasoning.open(model, root, split, answers), out, part, keep_going)
+        title = f"ReasonSeg {split}"
+        run(reasoning.Reasoning(model, title, folder, samples, answers), out, part, keep_going)
 
 
 @app.command("merge")

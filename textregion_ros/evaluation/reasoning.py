@@ -46,29 +46,15 @@ class Sample:
 class Reasoning:
     """The questions of a split, and how one is measured.
 
-    folder: of the split, with x.jpg and x.json for each. answers: a folder of x.json with a
-    language model's answers to the questions, which are then looked for; None for the questions.
+    folder, samples: of the split, as `list_questions` gives them. answers: a folder of x.json with
+    a language model's answers to the questions, which are then looked for; None for the questions.
     """
 
     model: TextRegion
     title: str
     folder: Path
-    answers: Path | None
     samples: list[str]
-
-    @classmethod
-    def open(cls, model: TextRegion, root: Path, split: str, answers: Path | None) -> Reasoning:
-        """Raises BadData where there is no such split below `root`."""
-        places = [root / place / split for place in (".", "ReasonSeg", "reason_seg/ReasonSeg")]
-        folder = next((place for place in places if place.is_dir()), None)
-        if folder is None:
-            raise BadData(f"there is no folder {split} in {root} or in ReasonSeg below it")
-        samples = sorted(path.stem for path in folder.glob("*.jpg"))
-        if not samples:
-            raise BadData(f"there is no .jpg in {folder}")
-        if answers is not None and not answers.is_dir():
-            raise BadData(f"there is no folder {answers}")
-        return cls(model, f"ReasonSeg {split}", folder, answers, samples)
+    answers: Path | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -128,6 +114,18 @@ class Reasoning:
             return data["answers"][0].strip()
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise BadData(f'{path} has no list "answers" of texts: {error!r}') from error
+
+
+def list_questions(root: Path, split: str) -> tuple[Path, list[str]]:
+    """The folder of a split, and the names x of its x.jpg and x.json. Raises BadData."""
+    places = [root / place / split for place in (".", "ReasonSeg", "reason_seg/ReasonSeg")]
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        raise BadData(f"there is no folder {split} in {root} or in ReasonSeg below it")
+    samples = sorted(path.stem for path in folder.glob("*.jpg"))
+    if not samples:
+        raise BadData(f"there is no .jpg in {folder}")
+    return folder, samples
 
 
 def draw_target(shapes: list[dict[str, Any]], size: tuple[int, int]) -> np.ndarray:

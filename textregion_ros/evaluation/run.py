@@ -75,8 +75,8 @@ class Header:
     def require_same(self, other: Header, folder: Path) -> None:
         """Raises BadRun, naming what differs, where `other`, of `folder`, is of another run."""
         ours, theirs = _flat(asdict(self)), _flat(asdict(other))
-        keys = sorted(key for key in ours.keys() | theirs.keys() if not key.startswith("shard."))
-        for key in keys:
+        keys = {key for key in ours.keys() | theirs.keys() if not key.startswith("shard.")}
+        for key in sorted(keys, key=lambda key: (key == "names", key)):  # a digest says least
             if ours.get(key) != theirs.get(key):
                 raise BadRun(
                     f"{folder} holds another run: its {key.removeprefix('settings.')} is "

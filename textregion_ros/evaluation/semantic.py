@@ -31,17 +31,12 @@ def adapt(profile: Profile, dataset: Dataset) -> Profile:
 
 @dataclass(frozen=True)
 class Semantic:
-    """The samples of a data set at `root`, and how one is measured."""
+    """The samples of a data set at `root`, from `list_samples`, and how one is measured."""
 
     model: TextRegion
     dataset: Dataset
     root: Path
     samples: list[str]
-
-    @classmethod
-    def open(cls, model: TextRegion, dataset: Dataset, root: Path) -> Semantic:
-        """Raises BadData where the data set is not at `root` in its layout."""
-        return cls(model, dataset, root, list_samples(dataset, root))
 
     @property
     def settings(self) -> dict[str, Any]:
