@@ -9,7 +9,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare("textregion_ros"), "config"])
-PROFILE_FILE = PathJoinSubstitution([CONFIG, [LaunchConfiguration("profile"), ".yaml"]])
+PROFILE_FILE = [PathJoinSubstitution([CONFIG, LaunchConfiguration("profile")]), ".yaml"]
 # Name, default, and what it is for.
 ARGUMENTS = (
     ("profile", "demo", "whose parameter file to use: demo, clip, siglip2 or pe"),

@@ -29,6 +29,9 @@ class LaunchConfiguration:
 class PathJoinSubstitution:
     substitutions: list
 
+    def __post_init__(self):
+        assert not any(isinstance(part, list) for part in self.substitutions)
+
 
 @dataclass
 class FindPackageShare:

@@ -5,22 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.node import Node
-from sensor_msgs.msg import Image, PointCloud2
-from visualization_msgs.msg import MarkerArray
 
 from textregion_ros.drawing import draw
-from textregion_ros.msg import GroundingArray, RegionTokens
 from textregion_ros.node import messages
 from textregion_ros.node.answers import Answer
 from textregion_ros.node.images import to_message
+from textregion_ros.node.topics import OUTPUTS
 
 # Of the answers to the standing queries, and of those to single queries too.
-STANDING = {
-    "groundings": GroundingArray,
-    "label_image": Image,
-    "detections": messages.Detection2DArray,  # None where vision_msgs is not installed
-}
-SHOWN = {"overlay": Image, "markers": MarkerArray, "object_points": PointCloud2}
+STANDING = ("groundings", "label_image", "detections")
+SHOWN = ("overlay", "markers", "object_points")
 
 
 class Outputs:
@@ -29,11 +23,10 @@ class Outputs:
     def __init__(self, node: Node, camera: str = "") -> None:
         self._node = node
         prefix = f"~/{camera}/" if camera else "~/"
-        kinds = {**STANDING, **SHOWN, "tokens": RegionTokens}
         self._publishers = {
-            name: node.create_publisher(kind, prefix + name, 1)
-            for name, kind in kinds.items()
-            if kind is not None
+            topic.name: node.create_publisher(topic.kind, prefix + topic.name, 1)
+            for topic in OUTPUTS
+            if topic.kind is not None
         }
 
     def _heard(self, name: str) -> Any:
