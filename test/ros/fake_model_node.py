@@ -2,7 +2,7 @@
 
 It finds what is of one of its colours, splits it into connected blobs and answers "red block".
 Two texts are for tests of trouble: "break" makes it raise, "slow block" makes it take its time.
-ENCODE_SECONDS in the environment is how long every frame takes at least.
+ENCODE_SECONDS and LOAD_SECONDS in the environment are how long a frame and the loading take.
 """
 
 import os
@@ -23,6 +23,7 @@ COLOURS = {
 }
 LONGEST_TEXT = 64
 ENCODE_SECONDS = float(os.environ.get("ENCODE_SECONDS", "0"))
+LOAD_SECONDS = float(os.environ.get("LOAD_SECONDS", "0"))
 
 
 class ColourModel:
@@ -31,6 +32,7 @@ class ColourModel:
     def __init__(self, profile, device):
         if profile != "demo":
             raise ValueError(f"there is no profile {profile}")
+        time.sleep(LOAD_SECONDS)
 
     def encode(self, rgb):
         time.sleep(ENCODE_SECONDS)

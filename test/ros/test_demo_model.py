@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robot import Robot, header, mask_of
+from robot import Robot, header, mask_of, values_of
 
 from textregion_ros.node.images import to_message
 from textregion_ros.srv import Query
 from training.evaluate import read_scenes
 
 ROOT = Path(__file__).parents[2]
+MODELS_MIB = 50  # 14 M parameters of 4 bytes; what else goes comes on top
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,14 @@ def test_a_sentence_beyond_the_tokenizer_is_refused_and_the_node_stays(robot, sc
     assert reply.status == Query.Response.BAD_REQUEST
     assert reply.message
     assert robot.process.poll() is None
+
+
+def test_cleaning_up_frees_the_memory_of_the_models(robot):
+    def held():
+        return float(values_of(robot.diagnostics("model")())["memory (MiB)"])
+
+    before = held()
+    assert robot.change_state("deactivate")
+    assert robot.change_state("cleanup")
+    assert held() < before - MODELS_MIB
+    assert robot.change_state("configure")

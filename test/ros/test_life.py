@@ -1,7 +1,7 @@
 from contextlib import ExitStack
 
 import pytest
-from robot import FAKE, Robot, header, picture
+from robot import FAKE, Robot, header, picture, ros_arguments
 
 from textregion_ros.node.images import to_message
 from textregion_ros.srv import Query
@@ -12,16 +12,17 @@ def start():
     """Start nodes that end with the test."""
     with ExitStack() as robots:
 
-        def start(*arguments):
-            robot = robots.enter_context(Robot(FAKE, ["--ros-args", *arguments]))
-            assert robot.query_client.wait_for_service(180)
+        def start(arguments=(), **more):
+            robot = robots.enter_context(Robot(FAKE, arguments, **more))
+            robot.wait_for_service()
             return robot
 
         yield start
 
 
 def test_a_model_that_cannot_be_loaded_is_told_and_the_node_stays(start):
-    robot = start("-p", "profile:=nothing")
+    """Pitfall 10, weights at run time: the reply says at once what is wrong with the model."""
+    robot = start(ros_arguments(profile="nothing"))
     for timeout in (20.0, 0.0):
         reply = robot.query(["red block"], image=to_message(picture(), header()), timeout=timeout)
         assert reply.status == Query.Response.NOT_READY
@@ -33,5 +34,14 @@ def test_the_node_ends_on_request_while_a_query_waits(start):
     robot = start()
     robot.ask(["red block"], timeout=600.0)
     robot.query(["red block"])  # the reply says that the query before it has come in
+    robot.process.terminate()
+    assert robot.process.wait(60) == 0
+
+
+def test_the_node_ends_on_request_while_the_model_is_being_loaded(start):
+    robot = start(LOAD_SECONDS="5")
+    reply = robot.query(["red block"])
+    assert reply.status == Query.Response.NOT_READY
+    assert reply.message == "the model is still being loaded"
     robot.process.terminate()
     assert robot.process.wait(60) == 0

@@ -99,6 +99,7 @@ def test_an_image_in_the_request_is_the_one_that_is_used(robot):
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
 def test_every_encoding_gives_the_same_answer(robot, encoding):
+    """Pitfall 6, channel order by assumption: the encoding and the step say how to read it."""
     order = ["rgba".index(channel) for channel in encoding[:-1]]
     alpha = np.full((*SIZE, 1), 255, np.uint8)
     pixels = np.concatenate([SCENE, alpha], axis=2)[..., order].reshape(SIZE[0], -1)
@@ -174,6 +175,7 @@ def test_a_camera_image_that_cannot_be_read_is_an_error_and_the_next_one_is_fine
 
 
 def test_a_failing_model_is_an_error_and_the_node_goes_on(robot):
+    """Pitfall 4, exceptions or silence: a failure is a status and a sentence, never no answer."""
     image = to_message(SCENE, header())
     for _ in range(3):
         reply = robot.query(["break"], image=image)
