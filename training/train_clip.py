@@ -40,6 +40,8 @@ PAIRS = [(c, k) for c in COLOURS for k in CATEGORIES if (c, k) not in HELD_OUT]
 PAIR_KIND = torch.tensor([len(SURROUNDINGS) + CATEGORIES.index(k) for _, k in PAIRS])
 PAIR_COLOUR = torch.tensor([list(COLOURS).index(c) for c, _ in PAIRS])
 KINDS = len(SURROUNDINGS) + len(CATEGORIES)
+KIND_WEIGHT = torch.tensor([0.1] * len(SURROUNDINGS) + [1.0] * len(CATEGORIES))
+"""Of a patch: most show room or table."""
 PAIR_INDEX = {pair: index for index, pair in enumerate(PAIRS)}
 HEAD_SCALE = 14.0
 PLAIN = ("{}", "a {}", "the {}")
@@ -52,11 +54,12 @@ class Batch:
     """Views and the regions in them.
 
     `globals_` S×3×128×128 are the whole pictures, `windows` 4S×3×128×128 the four windows of each
-    scene's block, both normalised; `centres` 4S×64×2 are the places of the windows' patches, x and
-    y in -1..1 of the whole picture. Region r is `masks[r]` (4×64 weights in 0..1) in the block of
-    `scene[r]`; its `pair`, `colour` are -1 where it is no object; `category` counts table and
-    background too. `patches` 4S×64 are the categories at the patch centres. `crops` and
-    `crop_pair` are object-centred pictures and what they show.
+    scene's block, `crops` C×3×128×128 object-centred pictures, all normalised; `centres` 4S×64×2
+    are the places of the windows' patches, x and y in -1..1 of the whole picture. Region r is
+    `masks[r]` (4×64 weights in 0..1) in the block of `scene[r]`; after these R regions come the
+    crops' objects, `crop_masks` C×64. Of all, `pair` and `colour` are -1 where it is no object,
+    and `category` counts table and background too. `patches` (4S + C)×64 are the categories at the
+    patch centres of windows and crops.
     """
 
     globals_: Tensor
@@ -64,12 +67,12 @@ class Batch:
     centres: Tensor
     masks: Tensor
     scene: Tensor
+    crops: Tensor
+    crop_masks: Tensor
     pair: Tensor
     category: Tensor
     colour: Tensor
     patches: Tensor
-    crops: Tensor
-    crop_pair: Tensor
 
 
 def draw_batch(scenes: data.PackedScenes, rng: Generator, count: int, crops: int) -> Batch:
@@ -86,22 +89,24 @@ def draw_batch(scenes: data.PackedScenes, rng: Generator, count: int, crops: int
         windows += _windows(picture[box])
         centres.append(_centres(box, region.shape))
         regions += _block_regions(region, box, labels, s, rng)
-        kinds = np.array([*range(data.FIRST_OBJECT), *(label[1] for label in labels)])
-        patches.append(_by_window(kinds[_on_grid(region[box], cv2.INTER_NEAREST_EXACT)]))
+        nearest = _on_grid(region[box], cv2.INTER_NEAREST_EXACT)
+        patches.append(_by_window(_kinds(labels)[nearest]))
         cut += [_draw_crop(picture, region, labels, rng) for _ in range(crops)]
-    mask, where, pair, category, colour = zip(*regions, strict=True)
+    mask, where, *truth = zip(*regions, strict=True)
+    crop, crop_mask, crop_patches, *crop_truth = zip(*cut, strict=True)
+    pair, category, colour = (torch.tensor(a + b) for a, b in zip(truth, crop_truth, strict=True))
     return Batch(
         globals_=_normalised(pictures),
         windows=_normalised(windows),
         centres=torch.from_numpy(np.concatenate(centres)).float(),
         masks=torch.from_numpy(np.stack(mask)).float(),
         scene=torch.tensor(where),
-        pair=torch.tensor(pair),
-        category=torch.tensor(category),
-        colour=torch.tensor(colour),
-        patches=torch.from_numpy(np.concatenate(patches)),
-        crops=_normalised([item[0] for item in cut]),
-        crop_pair=torch.tensor([item[1] for item in cut]),
+        crops=_normalised(crop),
+        crop_masks=torch.from_numpy(np.stack(crop_mask)).float(),
+        pair=pair,
+        category=category,
+        colour=colour,
+        patches=torch.from_numpy(np.concatenate([*patches, np.stack(crop_patches)])),
     )
 
 
@@ -116,6 +121,11 @@ def _label(item: dict) -> tuple[int, int, int]:
     pair = item["colour"], item["category"]
     category = len(SURROUNDINGS) + CATEGORIES.index(pair[1])
     return PAIR_INDEX[pair], category, list(COLOURS).index(pair[0])
+
+
+def _kinds(labels: list[tuple[int, int, int]]) -> np.ndarray:
+    """The category of every region id."""
+    return np.array([*range(data.FIRST_OBJECT), *(category for _, category, _ in labels)])
 
 
 def _draw_block(region: np.ndarray, objects: int, rng: Generator) -> tuple[slice, slice]:
@@ -188,7 +198,8 @@ def _block_regions(
 
 def _draw_crop(
     picture: np.ndarray, region: np.ndarray, labels: list[tuple[int, int, int]], rng: Generator
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, int, int]:
+    """A picture around a random object, the object's mask and the categories at its patches."""
     chosen = rng.integers(len(labels))
     ys, xs = np.nonzero(region == data.FIRST_OBJECT + chosen)
     size = np.array([np.ptp(xs) + 1, np.ptp(ys) + 1])
@@ -196,8 +207,12 @@ def _draw_crop(
     centre = np.array([xs.min() + xs.max(), ys.min() + ys.max()]) / 2
     low = np.clip(centre - size / 2, 0, None).astype(int)
     high = np.minimum(centre + size / 2, region.shape[::-1]).astype(int) + 1
-    crop = picture[low[1] : high[1], low[0] : high[0]]
-    return cv2.resize(crop, (CROP, CROP), interpolation=cv2.INTER_AREA), labels[chosen][0]
+    box = np.s_[low[1] : high[1], low[0] : high[0]]
+    crop = cv2.resize(picture[box], (CROP, CROP), interpolation=cv2.INTER_AREA)
+    inside = (region[box] == data.FIRST_OBJECT + chosen).astype(np.float32)
+    mask = cv2.resize(inside, (GRID, GRID), interpolation=cv2.INTER_AREA).ravel()
+    nearest = cv2.resize(region[box], (GRID, GRID), interpolation=cv2.INTER_NEAREST_EXACT)
+    return crop, mask, _kinds(labels)[nearest.ravel()], *labels[chosen]
 
 
 def _normalised(pictures: list[np.ndarray]) -> Tensor:
@@ -218,14 +233,20 @@ class RegionClip(nn.Module):
         self.kind_head, self.colour_head = nn.Linear(width, KINDS), nn.Linear(width, len(COLOURS))
         self.tokenizer = open_clip.SimpleTokenizer(context_length=self.clip.context_length)
 
-    def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Patch values of the whole pictures, S×64×D, and of the windows, W×64×D."""
+    def patches(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Patch values ×64×D of the whole pictures, of the windows and of the crops."""
+        views = [batch.globals_, batch.windows, batch.crops]
         with HALF:
-            values = self.encoder.values(torch.cat([batch.globals_, batch.windows]))
-        return values.float().split([len(batch.globals_), len(batch.windows)])
+            values = self.encoder.values(torch.cat(views))
+        return values.float().split([len(view) for view in views])
 
-    def region_tokens(self, whole: Tensor, local: Tensor, batch: Batch) -> Tensor:
-        """Unit tokens, regions×D, from `patches`."""
+    def image_vectors(self, close: Tensor) -> Tensor:
+        """Unit vectors C×D of whole crops from their patches, as the model encodes an image."""
+        visual = self.clip.visual
+        return F.normalize(visual.head(visual.trunk.forward_head(close)), dim=-1)
+
+    def region_tokens(self, whole: Tensor, local: Tensor, close: Tensor, batch: Batch) -> Tensor:
+        """Unit tokens (R + C)×D from `patches`."""
         coarse = whole.transpose(1, 2).unflatten(2, (GRID, GRID))
         coarse = coarse.repeat_interleave(BLOCK * BLOCK, 0)
         around = F.grid_sample(
@@ -236,11 +257,15 @@ class RegionClip(nn.Module):
             align_corners=False,
         )
         fused = self.encoder.global_weight * around[:, :, 0].transpose(1, 2) + local
-        # All blocks' patches make one grid, of which a region holds some of its own block's.
-        masks = torch.zeros(len(batch.masks), len(whole), *batch.masks.shape[1:])
-        masks[torch.arange(len(masks)), batch.scene] = batch.masks
-        tokens = self.encoder.pool(fused.flatten(0, 1), masks.flatten(1))
-        return F.normalize(tokens, dim=-1)
+        # A crop is its own whole picture.
+        alone = (1 + self.encoder.global_weight) * close
+        values = torch.cat([fused.flatten(0, 1), alone.flatten(0, 1)])
+        # All patches make one grid, of which a region holds some of its own block's or crop's.
+        blocks = torch.zeros(len(batch.masks), len(whole), *batch.masks.shape[1:])
+        blocks[torch.arange(len(blocks)), batch.scene] = batch.masks
+        crops = torch.diag_embed(batch.crop_masks.T, dim1=0, dim2=1)
+        masks = torch.block_diag(blocks.flatten(1), crops.flatten(1))
+        return F.normalize(self.encoder.pool(values, masks), dim=-1)
 
     def class_loss(self, vectors: Tensor, pair: Tensor) -> Tensor:
         """How badly the heads read kind and colour off unit vectors N×D of known pairs."""
@@ -274,25 +299,25 @@ def loss_of(
     Two towers that know nothing wait for each other: neither parts what the other does not part
     yet. So both are first taught the classes, by heads they share, and only then one another.
     """
-    whole, local = model.patches(batch)
-    tokens = model.region_tokens(whole, local, batch)
-    with HALF:
-        image = model.clip.encode_image(batch.crops)
-    image = F.normalize(image.float(), dim=-1)
+    whole, local, close = model.patches(batch)
+    tokens = model.region_tokens(whole, local, close, batch)
+    image, shown = model.image_vectors(close), batch.pair[len(batch.masks) :]
     objects = batch.pair >= 0
+    kinds = model.patch_head(torch.cat([local, close])).flatten(0, 1)
     losses = {
         "kind": F.cross_entropy(model.kind_head(HEAD_SCALE * tokens), batch.category),
-        "patch": F.cross_entropy(model.patch_head(local).flatten(0, 1), batch.patches.flatten()),
+        "patch": F.cross_entropy(kinds, batch.patches.flatten(), KIND_WEIGHT),
         "region": model.class_loss(tokens[objects], batch.pair[objects]),
-        "crop": model.class_loss(image, batch.crop_pair),
+        "crop": model.class_loss(image, shown),
     }
     if step >= ALIGN_FROM:
         losses |= _sentence_losses(model, tokens, image, batch, rng)
     with torch.no_grad():
         figures = {name: float(value) for name, value in losses.items()}
+        in_block = objects & (torch.arange(len(tokens)) < len(batch.masks))
         for name, vectors, pair in (
-            ("regions", tokens[objects], batch.pair[objects]),
-            ("crops", image, batch.crop_pair),
+            ("regions", tokens[in_block], batch.pair[in_block]),
+            ("crops", image, shown),
         ):
             hits = model.kind_head(HEAD_SCALE * vectors).argmax(1) == PAIR_KIND[pair]
             figures[name] = hits.float().mean().item()
@@ -321,7 +346,9 @@ def _sentence_losses(
         "pair_text": F.cross_entropy(pairs[objects], batch.pair[objects]),
         "kind_text": F.cross_entropy(kinds, batch.category),
         "colour_text": F.cross_entropy(colours[objects], batch.colour[objects]),
-        "crop_text": F.cross_entropy(scale * image @ sentences[: len(PAIRS)].T, batch.crop_pair),
+        "crop_text": F.cross_entropy(
+            scale * image @ sentences[: len(PAIRS)].T, batch.pair[len(batch.masks) :]
+        ),
         "relevancy": _relevancy_loss(pairs - ground, wanted)
         + 0.5 * _relevancy_loss(kinds - ground, F.one_hot(batch.category, KINDS).bool()),
         "text": model.class_loss(sentences[: len(PAIRS)], torch.arange(len(PAIRS))),
