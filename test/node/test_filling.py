@@ -47,7 +47,7 @@ def answer_at(height, width):
 
 
 def steps(function, *arguments):
-    """how many lines of Python run, those of the message classes included."""
+    """How many lines of Python run, those of the message classes included."""
     count = 0
 
     def trace(_frame, event, _argument):
