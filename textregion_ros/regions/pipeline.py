@@ -55,7 +55,11 @@ class TextRegion:
         profile = load_profile(name, sam2) if isinstance(name, str) else name
         place = choose_device(device)
         built = build_sam2(profile.sam2.model, profile.name).to(place)
-        return cls(profile, built, build_encoder(profile, place))
+        encoder = build_encoder(profile, place)
+        if place.type == "cuda":  # the order that the convolutions of tensor cores work in
+            built = built.to(memory_format=torch.channels_last)
+            encoder.vision.to(memory_format=torch.channels_last)
+        return cls(profile, built, encoder)
 
     def compile(self, image_size: tuple[int, int] = (480, 640)) -> float | None:
         """Compile the networks for camera images of H×W, and warm them up.

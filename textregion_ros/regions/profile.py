@@ -106,6 +106,7 @@ class EncoderSettings:
     global_views: strips, from left to right, in which the whole image is seen.
     normalise_values, last_block_mlp: variants of the CLIP token. logit_scale: what exp of the
     checkpoint's parameter must be (1 %). score_scale, score_bias: of the score, see grounding.py.
+    cuda_precision: in which the encoder's vision runs on a GPU.
     """
 
     family: Literal["clip", "siglip2", "pe"]
