@@ -53,7 +53,7 @@ def families(options: Options) -> Iterable[Row]:
     for name in options.families:
         for sam2 in options.sam2:
             model, _ = load(name, sam2, options.device)
-            few = max(1, options.repeats // 5) if options.device == "cpu" else options.repeats
+            few = max(1, options.repeats // 10) if options.device == "cpu" else options.repeats
             yield from measure_stages(model, [(640, 480)], few)
             del model  # before the next is built
 

@@ -49,7 +49,7 @@ def measure_masks(profile_name: str, sam2: str, repeats: int, device: str) -> It
     yield row("sam_encoder").of(measure(lambda: proposer.features(image), few, device))
     features = proposer.features(image)
     yield row("sam_decoder").of(measure(lambda: proposer.masks(features), few, device))
-    side = proposer.masks(features)[0].shape[-1]
+    side = 4 * proposer.sam2.sam_image_embedding_size  # of the decoder's masks
     # The published constants, where the small model has its own.
     settings = replace(profile.proposals, fuse_threshold=0.8, box_nms_thresh=0.9)
     prompted = [part.to(device) for part in scene_candidates(POINTS, side)]

@@ -10,7 +10,7 @@ from unittest import mock
 from benchmark.measure import Meter, measure, returning_memory, spread
 from benchmark.table import Row
 from benchmark.workload import picture, sentences
-from textregion_ros.regions import TextRegion
+from textregion_ros.regions import EncodedFrame, TextRegion
 from textregion_ros.regions.extraction import Stopwatch
 from textregion_ros.regions.grounding import mask_at
 
@@ -19,8 +19,11 @@ Size = tuple[int, int]
 
 def measure_stages(model: TextRegion, sizes: list[Size], repeats: int) -> list[Row]:
     """Rows of every stage of `encode` at each camera size (width, height), and of the queries."""
-    rows = [row for size in sizes for row in _encode_rows(model, size, repeats)]
-    return [*rows, *_query_rows(model, sizes[0], repeats)]
+    rows = []
+    for size in sizes:
+        frame, times = _encode(model, size, repeats)
+        rows += times
+    return rows + list(_query_rows(model, frame, repeats))
 
 
 def _row(model: TextRegion, stage: str, size: Size, **more: object) -> Row:
@@ -37,18 +40,20 @@ def _row(model: TextRegion, stage: str, size: Size, **more: object) -> Row:
     )
 
 
-def _encode_rows(model: TextRegion, size: Size, repeats: int) -> Iterator[Row]:
+def _encode(model: TextRegion, size: Size, repeats: int) -> tuple[EncodedFrame, list[Row]]:
     rgb, device = picture(*size), str(model.device)
     with stage_memory(device) as peaks:  # this is the warm-up, too
-        regions = len(model.encode(rgb).tokens)
-    times = defaultdict(list)
+        frame = model.encode(rgb)
+    times, rows = defaultdict(list), []
     for _ in range(repeats):
         laps = model.encode(rgb).stage_ms
         for stage, lap in {"encode": sum(laps.values()), **laps}.items():
             times[stage].append(lap)
     for stage, samples in times.items():
         peak = max(peaks.values()) if stage == "encode" else peaks[stage]
-        yield _row(model, stage, size, regions=regions).of(spread(samples, peak))
+        row = _row(model, stage, size, regions=len(frame.tokens))
+        rows.append(row.of(spread(samples, peak)))
+    return frame, rows
 
 
 @contextmanager
@@ -66,9 +71,9 @@ def stage_memory(device: str) -> Iterator[dict[str, float]]:
         yield peaks
 
 
-def _query_rows(model: TextRegion, size: Size, repeats: int) -> Iterator[Row]:
-    frame, device = model.encode(picture(*size)), str(model.device)
-    regions = len(frame.tokens)
+def _query_rows(model: TextRegion, frame: EncodedFrame, repeats: int) -> Iterator[Row]:
+    device, regions = str(model.device), len(frame.tokens)
+    size = frame.image_size[::-1]
     fresh = iter(range(1 << 30))
     queries = {
         "text": lambda: model.encoder.text([f"red mug {next(fresh)}"]),
