@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from layouts import write_detections, write_reason_seg, write_reclip, write_semantic
 from typer.testing import CliRunner
 
@@ -27,6 +28,15 @@ def refused(*arguments):
 
 def summary(folder):
     return json.loads((folder / "results.json").read_text())["summary"]
+
+
+@pytest.fixture(scope="session")
+def quick_profile(profile_file):
+    """The small profile with one prompt for a text, not 80."""
+    data = yaml.safe_load(profile_file.read_text())
+    path = profile_file.with_name("quick.yaml")
+    path.write_text(yaml.safe_dump({**data, "templates": ["a photo of {}."]}))
+    return path
 
 
 SMALL = """
@@ -55,13 +65,13 @@ def small(tmp_path):
     return path, root
 
 
-def semantic(small, profile_file, *more):
+def semantic(small, quick_profile, *more):
     path, root = small
-    return ("semantic", "--dataset", path, "--root", root, "--profile", profile_file, *more)
+    return ("semantic", "--dataset", path, "--root", root, "--profile", quick_profile, *more)
 
 
-def test_semantic_in_shards(small, tmp_path, profile_file):
-    result = run(*semantic(small, profile_file, "--out", tmp_path / "whole"))
+def test_semantic_in_shards(small, tmp_path, quick_profile):
+    result = run(*semantic(small, quick_profile, "--out", tmp_path / "whole"))
     assert result.exit_code == 0, result.output
     assert "mIoU" in result.stdout
     found = summary(tmp_path / "whole")
@@ -70,7 +80,7 @@ def test_semantic_in_shards(small, tmp_path, profile_file):
     assert 0 <= found["miou"] <= 1
     parts = [tmp_path / f"part{number}" for number in (1, 2)]
     for number, part in enumerate(parts, 1):
-        result = run(*semantic(small, profile_file, "--out", part, "--shard", f"{number}/2"))
+        result = run(*semantic(small, quick_profile, "--out", part, "--shard", f"{number}/2"))
         assert "merge" in result.stdout
         assert not (part / "results.json").exists()
     assert run("merge", *parts, "--out", tmp_path / "merged").exit_code == 0
@@ -78,26 +88,26 @@ def test_semantic_in_shards(small, tmp_path, profile_file):
         merged, whole = (tmp_path / folder / name for folder in ("merged", "whole"))
         assert merged.read_bytes() == whole.read_bytes()
     small[0].write_text(SMALL.replace("0.3", "0.4"))
-    said = refused(*semantic(small, profile_file, "--out", tmp_path / "whole"))
+    said = refused(*semantic(small, quick_profile, "--out", tmp_path / "whole"))
     assert "its threshold is 0.3, not 0.4" in said
 
 
-def test_damage_is_one_line_or_a_counted_skip(small, tmp_path, profile_file):
+def test_damage_is_one_line_or_a_counted_skip(small, tmp_path, quick_profile):
     (small[1] / "JPEGImages" / "2007_000001.jpg").write_bytes(b"")
     out = tmp_path / "out"
-    assert "2007_000001.jpg" in refused(*semantic(small, profile_file, "--out", out))
-    result = run(*semantic(small, profile_file, "--out", out, "--keep-going"))
+    assert "2007_000001.jpg" in refused(*semantic(small, quick_profile, "--out", out))
+    result = run(*semantic(small, quick_profile, "--out", out, "--keep-going"))
     assert result.exit_code == 0
     assert "skipped" in result.stdout
     results = json.loads((out / "results.json").read_text())
     assert (results["samples"], list(results["skipped"])) == (2, ["2007_000001"])
 
 
-def test_referring(tmp_path, profile_file):
+def test_referring(tmp_path, quick_profile):
     write_reclip(tmp_path)
     write_detections(tmp_path)
     common = ("referring", "--dataset", "refcoco", "--split", "testA", "--root", tmp_path)
-    result = run(*common, "--profile", profile_file, "--out", tmp_path / "out")
+    result = run(*common, "--profile", quick_profile, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     found = summary(tmp_path / "out")
     assert found["expressions"] == 4
@@ -108,9 +118,9 @@ def test_referring(tmp_path, profile_file):
     assert all(len(answer["box"]) == 4 for answer in json.loads(records[0])["answers"])
 
 
-def test_reasoning(tmp_path, profile_file):
+def test_reasoning(tmp_path, quick_profile):
     write_reason_seg(tmp_path)
-    common = ("reasoning", "--root", tmp_path, "--profile", profile_file)
+    common = ("reasoning", "--root", tmp_path, "--profile", quick_profile)
     result = run(*common, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     found = summary(tmp_path / "out")
