@@ -50,8 +50,7 @@ def measure_masks(profile_name: str, sam2: str, repeats: int, device: str) -> It
     features = proposer.features(image)
     yield row("sam_decoder").of(measure(lambda: proposer.masks(features), few, device))
     side = 4 * proposer.sam2.sam_image_embedding_size  # of the decoder's masks
-    # The published constants, where the small model has its own.
-    settings = replace(profile.proposals, fuse_threshold=0.8, box_nms_thresh=0.9)
+    settings = profile.proposals
     prompted = [part.to(device) for part in scene_candidates(POINTS, side)]
     candidates = select_candidates(*prompted, settings)
     groups = fuse(candidates, size, settings)
