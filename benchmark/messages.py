@@ -3,29 +3,26 @@
     python -m benchmark.messages
 
 The answer is a large one: 640×480, 30 regions of which each answers a text, all with shapes, and
-tokens of 768 dimensions. A message is published to one subscription in another process's stead,
-within this one, so that it is serialised; its time is that of the publishing thread.
+tokens of 768 dimensions. Messages are published to a subscription of the same process, so that they
+are serialised and sent; the time is that of the thread that publishes.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import re
 from collections.abc import Callable
-from datetime import datetime, timezone
+from dataclasses import replace
 
 import numpy as np
 import rclpy
+import typer
 from rich.console import Console
-from rich.table import Table
 from std_msgs.msg import Header
 
-from benchmark.__main__ import RESULTS, cpu_model, timed
-from textregion_ros import __version__
-from textregion_ros.geometry import Camera, region_shapes
+from benchmark.__main__ import show
+from benchmark.machine import default_name, describe_machine
+from benchmark.measure import measure
+from benchmark.table import RESULTS, Row, write, write_machine
+from textregion_ros.geometry import Camera, find_table, region_shape
 from textregion_ros.node import messages
 from textregion_ros.node.answers import Answer, Question
 from textregion_ros.node.frames import Frame
@@ -45,7 +42,8 @@ def make_answer() -> Answer:
     masks = [np.hypot(u - x, v - y) < 40 for x, y in centres]
     depth = (0.8 - 0.0005 * v + rng.normal(0, 0.001, v.shape)).astype(np.float32)
     depth[np.any(masks, axis=0)] -= 0.04
-    shapes = dict(enumerate(region_shapes(masks, depth, CAMERA)))
+    table = find_table(depth, CAMERA)
+    shapes = {k: region_shape(mask, depth, CAMERA, table) for k, mask in enumerate(masks)}
     boxes = [(x - 39, y - 39, 79, 79) for x, y in centres]
     found = [
         Grounding(f"object {k}", True, 0.9, (Region(k, box, mask, 0.9, 0.5),), box)
@@ -81,12 +79,16 @@ def fillers(answer: Answer) -> dict[str, Callable[[], object]]:
     return made
 
 
-def measure(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Times of filling and of publishing, ms, by message."""
+def measure_messages(repeats: int, machine: str) -> list[Row]:
+    """Times of filling and of publishing each message."""
     answer = make_answer()
     answer.frame.rgb  # noqa: B018 - decoded once per frame, not once per message
-    reply = timed(lambda _number: messages.fill_answer(Query.Response(), answer), repeats)
-    results = {"query reply": {"fill": reply}}
+    blank = Row("messages", "", "", width=WIDTH, height=HEIGHT, regions=REGIONS, machine=machine)
+
+    def row(stage: str, call: Callable[[], object]) -> Row:
+        return replace(blank, stage=stage).of(measure(call, repeats))
+
+    rows = [row("query reply, fill", lambda: messages.fill_answer(Query.Response(), answer))]
     rclpy.init()
     node = rclpy.create_node("benchmark_messages")
     try:
@@ -94,52 +96,34 @@ def measure(repeats: int) -> dict[str, dict[str, dict[str, float]]]:
             message = fill()
             publisher = node.create_publisher(type(message), f"~/{name}", 1)
             node.create_subscription(type(message), f"~/{name}", lambda _message: None, 1)
-            results[name] = {
-                "fill": timed(lambda _number, fill=fill: fill(), repeats),
-                "publish": timed(
-                    lambda _number, send=publisher.publish, message=message: send(message), repeats
-                ),
-            }
+            rows.append(row(f"{name}, fill", fill))
+            rows.append(
+                row(
+                    f"{name}, publish",
+                    lambda send=publisher, message=message: send.publish(message),
+                )
+            )
     finally:
         node.destroy_node()
         rclpy.shutdown()
-    return results
+    return rows
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--repeats", type=int, default=50)
-    parser.add_argument("--name", help="of the machine; made from its processor if left out")
-    args = parser.parse_args()
-    if args.repeats < 1:
-        parser.error("--repeats must be 1 or more")
-    cores = len(os.sched_getaffinity(0))
-    machine = {"cpu": cpu_model(), "cores": cores, "load_before": round(os.getloadavg()[0], 2)}
-    results = {
-        "textregion_ros": __version__,
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "answer": f"{WIDTH}×{HEIGHT}, {REGIONS} regions, tokens {DIMENSION}-d",
-        "repeats": args.repeats,
-        "machine": {**machine, "python": platform.python_version()},
-        "rmw": rclpy.get_rmw_implementation_identifier(),
-        "message_ms": measure(args.repeats),
-    }
-    name = args.name or re.sub(r"[^a-z0-9]+", "-", f"{machine['cpu']} {cores} cores".lower())
-    path = RESULTS / f"messages-{name.strip('-')}.json"
-    path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    table = Table(title=f"{results['answer']}; ms, median")
-    for column in ("message", "fill", "publish"):
-        table.add_column(column)
-    for message, row in results["message_ms"].items():
-        times = [
-            f"{row[step]['median']:.2f}" if step in row else "" for step in ("fill", "publish")
-        ]
-        table.add_row(message, *times)
+def main(
+    repeats: int = typer.Option(50, min=1, help="Timed calls of each figure"),
+    name: str = typer.Option("", help="Of the machine; made from its processor if left out"),
+) -> None:
+    """Measure the messages, and write the figures to benchmark/results/MACHINE/messages.csv."""
+    machine = describe_machine("cpu")
+    folder = RESULTS / (name or default_name(machine))
+    rows = measure_messages(repeats, folder.name)
+    write(folder / "messages.csv", rows)
+    if not (folder / "machine.json").exists():
+        write_machine(folder, machine)
     console = Console()
-    console.print(table)
-    console.print(f"written: {path}", soft_wrap=True, markup=False)
+    console.print(show("messages", rows))
+    console.print(f"written: {folder / 'messages.csv'}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

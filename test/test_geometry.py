@@ -5,7 +5,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from textregion_ros import geometry
+from textregion_ros import boxes
 from textregion_ros.geometry import Camera, Plane, depth_metres, find_table, region_shape
 
 CAMERA = Camera(300.0, 310.0, 80.0, 60.5, 160, 120)
@@ -251,8 +251,11 @@ def test_boxes_move_with_their_points(turn, move):
     normal = turn @ plane.normal
     moved_plane = Plane(normal, 5.0 - normal @ move, 0.001)
     for before, after in (
-        (geometry._upright_box(points, plane), geometry._upright_box(moved, moved_plane)),
-        (geometry._principal_box(points), geometry._principal_box(moved)),
+        (
+            boxes.upright_box(points, plane.normal, plane.offset),
+            boxes.upright_box(moved, moved_plane.normal, moved_plane.offset),
+        ),
+        (boxes.principal_box(points), boxes.principal_box(moved)),
     ):
         (axes, low, high), (turned, new_low, new_high) = before, after
         np.testing.assert_allclose(new_high - new_low, high - low, atol=1e-5)
@@ -355,5 +358,5 @@ def test_a_region_at_the_border_of_the_image_has_a_shape():
 @given(st.tuples(FLOATS, FLOATS, FLOATS))
 def test_a_quaternion_is_its_rotation(angles):
     turn = rotation(*(np.pi * np.array(angles)))
-    quaternion = geometry._quaternion(turn)
+    quaternion = boxes.quaternion(turn)
     np.testing.assert_allclose(matrix(quaternion), turn, atol=1e-9)

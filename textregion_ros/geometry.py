@@ -5,11 +5,12 @@ Everything is in the camera's optical frame (x right, y down, z forward), in met
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from textregion_ros.boxes import along, principal_box, quaternion, upright_box
 
 # Neighbours are on one surface where their depth differs by no more than this share of it, for its
 # noise, and by what a slope of this tangent, 76°, makes of one pixel. A pixel with fewer than so
@@ -26,8 +27,6 @@ MAX_DEPTH = 1.5
 MIN_RAISED = 0.5
 # Points less than so many standard deviations of the table's noise above it are the table's.
 TABLE_NOISE = 2.0
-# An object whose lowest point is nearer to the table than this stands on it.
-FOOT = 0.02
 
 TABLE_POINTS = 3000
 TABLE_DRAWS = 256
@@ -81,7 +80,7 @@ class Plane:
 
     def heights(self, points: np.ndarray) -> np.ndarray:
         """Return how far points N×3 lie above the plane, on the camera's side: N, m."""
-        return _along(points, self.normal) + self.offset
+        return along(points, self.normal) + self.offset
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def find_table(depth_m: np.ndarray, camera: Camera) -> Plane | None:
     # Depth noise grows with the square of the distance.
     tolerance = 0.005 + 0.005 * depth**2
     normals, offsets = _draw_planes(points)
-    near = np.abs(_along(points, normals.T) + offsets) < tolerance[:, None]
+    near = np.abs(along(points, normals.T) + offsets) < tolerance[:, None]
     best, best_score = None, 0.0
     for _ in range(3):
         counts = near.sum(0)
@@ -184,19 +183,11 @@ def _fit_plane(points: np.ndarray, on: np.ndarray, tolerance: np.ndarray) -> Pla
         apart = points - centre
         normal = np.linalg.eigh(np.einsum("n,ni,nj->ij", weights, apart, apart))[1][:, 0]
         normal = -normal if normal @ centre > 0 else normal
-        distances = _along(apart, normal)
+        distances = along(apart, normal)
         on = np.abs(distances) < tolerance
     # From the median: what stands on the table lies to one side.
     noise = 1.4826 * float(np.median(np.abs(distances[on])))
     return Plane(normal, float(-normal @ centre), noise)
-
-
-def region_shapes(
-    masks: Iterable[np.ndarray], depth_m: np.ndarray, camera: Camera
-) -> list[RegionShape | None]:
-    """Return `region_shape` of every mask, with the table found once for all of them."""
-    table = find_table(depth_m, camera)
-    return [region_shape(mask, depth_m, camera, table) for mask in masks]
 
 
 def region_shape(
@@ -227,13 +218,16 @@ def region_shape(
     points = rays * filled[v - window[0].start, u - window[1].start, None]
     centroid = points.mean(0, dtype=np.float64)
     points, pixels = points[on], (v * camera.width + u)[on].astype(np.int32)
-    axes, low, high = _upright_box(points, table) if table else _principal_box(points)
+    if table is None:
+        axes, low, high = principal_box(points)
+    else:
+        axes, low, high = upright_box(points, table.normal, table.offset)
     return RegionShape(
         points=points,
         pixels=pixels,
         centroid=centroid,
         position=axes @ (low + high) / 2,
-        orientation=_quaternion(axes),
+        orientation=quaternion(axes),
         size=high - low,
     )
 
@@ -297,73 +291,3 @@ def _support(depth: np.ndarray, share: float) -> np.ndarray:
         neighbour = padded[row : row + height, column : column + width]
         count += np.abs(neighbour - depth) <= tolerance
     return count
-
-
-def _upright_box(points: np.ndarray, table: Plane) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Axes as columns, and the low and high end along each, of the smallest box that stands."""
-    across = _level_axes(table.normal)
-    flat = _along(points, across)
-    hull = cv2.convexHull(flat.astype(np.float32))[:, 0].astype(np.float64)
-    edges = np.roll(hull, -1, axis=0) - hull
-    angles = np.unique(np.mod(np.arctan2(edges[:, 1], edges[:, 0]), np.pi / 2))
-    turns = np.stack([np.cos(angles), np.sin(angles)])
-    along, beside = hull @ turns, hull @ np.stack([-turns[1], turns[0]])
-    length, width = np.ptp(along, axis=0), np.ptp(beside, axis=0)
-    best = int(np.argmin(length * width))
-    # Between -45° and 135° of the image's right, then turned to point right.
-    angle = angles[best] + (np.pi / 2 if width[best] > length[best] else 0.0)
-    angle = angle - np.pi if angle > np.pi / 2 else angle
-    x = across @ [np.cos(angle), np.sin(angle)]
-    axes = np.stack([x, np.cross(table.normal, x), table.normal], axis=1)
-    low, high = _extent(points, axes)
-    if low[2] + table.offset < FOOT:
-        low[2] = -table.offset
-    return axes, low, high
-
-
-def _level_axes(up: np.ndarray) -> np.ndarray:
-    """Two unit vectors in the plane, 3×2: the first points to the image's right."""
-    right = np.array([1.0, 0, 0]) if abs(up[0]) < 0.9 else np.array([0.0, 1, 0])
-    x = right - up * (right @ up)
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(up, x)], axis=1)
-
-
-def _principal_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Axes as columns, and the low and high end along each: the widest spread first."""
-    apart = points - points.mean(0, dtype=np.float64)
-    axes = np.linalg.eigh(np.einsum("ni,nj->ij", apart, apart))[1][:, ::-1].copy()
-    # An eigenvector's sign is arbitrary: its largest component is made positive.
-    largest = np.abs(axes).argmax(0)
-    axes *= np.where(axes[largest, range(3)] < 0, -1.0, 1.0)
-    axes[:, 2] = np.cross(axes[:, 0], axes[:, 1])
-    return axes, *_extent(points, axes)
-
-
-def _along(points: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Points N×3 along one axis (3) or several (3×K).
-
-    Not a matrix product: BLAS would share this little work among threads, and where the cores are
-    busy it then waits for them many times longer than the work takes.
-    """
-    x, y, z = points.T
-    if axes.ndim == 1:
-        return x * axes[0] + y * axes[1] + z * axes[2]
-    return np.stack([_along(points, axis) for axis in axes.T], axis=1)
-
-
-def _extent(points: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    along = _along(points, axes)
-    return along.min(0), along.max(0)
-
-
-def _quaternion(rotation: np.ndarray) -> np.ndarray:
-    """A rotation matrix as x y z w with w ≥ 0: the widest axis of its outer product."""
-    m = rotation
-    trace = np.trace(m)
-    outer = np.empty((4, 4))
-    outer[:3, :3] = m + m.T - trace * np.eye(3)
-    outer[:3, 3] = outer[3, :3] = [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]]
-    outer[3, 3] = trace
-    quaternion = np.linalg.eigh(outer)[1][:, -1]
-    return -quaternion if quaternion[3] < 0 else quaternion

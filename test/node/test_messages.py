@@ -196,9 +196,10 @@ def test_a_cloud_holds_every_pixel_of_the_shapes_once_in_its_colour(groups):
     ]
     assert cloud.header == HEADER
     assert cloud.is_dense
-    for pixel, (x, y, z, packed) in zip(
-        pixels, struct.iter_unpack("=fffI", cloud.data.tobytes()), strict=True
-    ):
+    points = sorted(
+        struct.iter_unpack("=fffI", cloud.data.tobytes()), key=lambda point: (point[1], point[0])
+    )
+    for pixel, (x, y, z, packed) in zip(pixels, points, strict=True):
         v, u = divmod(pixel, 9)
         assert (x, y, z) == pytest.approx((u / 10, v / 10, 0.5))
         assert ((packed >> 16) & 255, (packed >> 8) & 255, packed & 255) == tuple(COLOURS[v, u])

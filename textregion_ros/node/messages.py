@@ -7,6 +7,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 import supervision as sv
 from builtin_interfaces.msg import Duration
@@ -29,6 +30,7 @@ except ImportError:
 
 # RViz lets go of what it shows after this time, should the node end; well above an encoding's time.
 MARKER_LIFETIME = Duration(sec=10)
+PALETTE = sv.ColorPalette.DEFAULT  # of the overlay too; made anew each time it is read
 LABEL_HEIGHT = 0.025  # m, of a capital letter
 LEAST_SIZE = 0.001  # m; RViz refuses a box without extent
 
@@ -193,7 +195,7 @@ def markers(answer: Answer) -> MarkerArray:
 def _region_markers(
     header: Header, text: str, region: regions.Region, shape: RegionShape, number: int
 ) -> tuple[Marker, Marker]:
-    red, green, blue = (value / 255 for value in sv.ColorPalette.DEFAULT.by_idx(number).as_rgb())
+    red, green, blue = (value / 255 for value in PALETTE.by_idx(number).as_rgb())
     common = {"header": header, "ns": text, "action": Marker.ADD, "lifetime": MARKER_LIFETIME}
     box = Marker(
         id=2 * int(region.id),
@@ -222,15 +224,16 @@ def object_points(answer: Answer) -> PointCloud2:
     shapes = list(answer.shapes.values())
     pixels = np.concatenate([np.zeros(0, np.int32), *(shape.pixels for shape in shapes)])
     points = np.concatenate([np.zeros((0, 3), np.float32), *(shape.points for shape in shapes)])
-    colours = answer.frame.rgb.reshape(-1, 3)
-    # Which of the points of a pixel is written last, and so kept.
-    last = np.full(len(colours), -1, np.int32)
-    last[pixels] = np.arange(len(pixels), dtype=np.int32)
-    points, pixels = points[last[last >= 0]], np.flatnonzero(last >= 0)
-    red, green, blue = colours[pixels].astype(np.uint32).T
+    order = np.arange(len(pixels), dtype=np.int32)
+    # Where regions share a pixel the one written last keeps it.
+    owner = np.empty(answer.frame.rgb.shape[0] * answer.frame.rgb.shape[1], np.int32)
+    owner[pixels] = order
+    own = owner[pixels] == order
+    if not own.all():
+        points, pixels = points[own], pixels[own]
     cloud = np.empty((len(points), 4), np.float32)
     cloud[:, :3] = points
-    cloud[:, 3] = (red << 16 | green << 8 | blue).view(np.float32)
+    cloud[:, 3] = _packed(answer.frame.rgb)[pixels]
     return PointCloud2(
         header=answer.frame.header,
         height=1,
@@ -245,6 +248,12 @@ def object_points(answer: Answer) -> PointCloud2:
         data=buffer("B", cloud),
         is_dense=True,
     )
+
+
+def _packed(rgb: np.ndarray) -> np.ndarray:
+    """RGB uint8 H×W×3 as RViz wants colours in a cloud: the bits of 0x00RRGGBB, float32 H·W."""
+    words = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA).view("<u4").ravel().astype(np.uint32, copy=False)
+    return (words & 0xFFFFFF).view(np.float32)
 
 
 def detections(answer: Answer) -> Detection2DArray:
