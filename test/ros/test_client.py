@@ -10,7 +10,7 @@ from fake_model_node import COLOURS
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.time import Time
-from robot import header, picture, wait_for
+from robot import FAKE, Robot, header, picture, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Empty
 
@@ -28,6 +28,14 @@ from textregion_ros.node.images import to_message
 
 RED, BLUE = COLOURS["red"], COLOURS["blue"]
 SCENE = picture((RED, 10, 20, 30, 40), (RED, 100, 80, 8, 6), (BLUE, 90, 50, 20, 10))
+
+
+@pytest.fixture(scope="module")
+def robot():
+    """A node whose camera only these tests show things to."""
+    with Robot(FAKE) as robot:
+        robot.wait_until_ready()
+        yield robot
 
 
 @pytest.fixture(scope="module")
