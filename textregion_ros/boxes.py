@@ -27,7 +27,7 @@ def upright_box(
     length = np.ptp(hull @ turns, axis=0)
     width = np.ptp(hull @ np.stack([-turns[1], turns[0]]), axis=0)
     best = int(np.argmin(length * width))
-    # Between -45° and 135° of the image's right, then turned to point right.
+    # From 0° to 180° of the image's right, and of its two directions the one to the right.
     angle = angles[best] + (np.pi / 2 if width[best] > length[best] else 0.0)
     angle = angle - np.pi if angle > np.pi / 2 else angle
     x = across @ [np.cos(angle), np.sin(angle)]
