@@ -12,6 +12,7 @@ the released ones are absent), `tokens` and `masks` (beside the formulas as publ
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -98,6 +99,11 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
     return sizes
 
 
+def console() -> Console:
+    """Wide enough for a table, also where it is not a terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=140)
+
+
 def show(part: str, rows: list[Row]) -> Table:
     """The rows of a part as a table."""
     table = Table(title=part)
@@ -140,13 +146,13 @@ def main(
     options = Options(place, repeats, parse_sizes(sizes), profiles.split(","), sam2.split(","))
     machine = describe_machine(place)
     folder = RESULTS / (name or default_name(machine))
-    console = Console()
+    printer = console()
     for one in chosen:
         rows = [replace(row, part=one, machine=folder.name) for row in PARTS[one](options)]
         write(folder / f"{one}.csv", rows)
-        console.print(show(one, rows))
+        printer.print(show(one, rows))
     write_machine(folder, machine)
-    console.print(f"written: {folder}", soft_wrap=True, markup=False)
+    printer.print(f"written: {folder}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rich.console import Console
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from benchmark.__main__ import show
+from benchmark.__main__ import console, show
 from benchmark.machine import default_name, describe_machine
 from benchmark.measure import spread
 from benchmark.models import load
@@ -167,7 +166,7 @@ def main(
     write(folder / "service.csv", rows)
     if not (folder / "machine.json").exists():
         write_machine(folder, machine)
-    Console().print(show("service", rows))
+    console().print(show("service", rows))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def _query_rows(model: TextRegion, frame: EncodedFrame, repeats: int) -> Iterato
         "score": lambda: model.ground(frame, sentences(1)),
     }
     if regions:
-        queries["mask"] = lambda: mask_at(frame.masks[0], frame.image_size)
+        queries["mask"] = lambda: mask_at(frame.masks[0], frame.image_size, frame.boxes[0])
     for stage, query in queries.items():
         row = _row(model, stage, size, regions=regions, texts=1)
         yield row.of(measure(query, repeats, device))

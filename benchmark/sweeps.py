@@ -12,7 +12,7 @@ from benchmark.measure import measure
 from benchmark.table import Row
 from benchmark.workload import frame, sentences
 from textregion_ros.geometry import Camera, find_table, region_shape
-from textregion_ros.regions import TextRegion
+from textregion_ros.regions import EncodedFrame, TextRegion
 from textregion_ros.regions.grounding import mask_at
 
 REGIONS, TEXTS, SIZE = (10, 30, 100, 300, 1000), (1, 10, 100, 1000), (640, 480)
@@ -42,11 +42,11 @@ def _scores(model: TextRegion, repeats: int) -> Iterator[Row]:
 
 def _masks(repeats: int) -> Iterator[Row]:
     for width, height in SIZES:
-        masks = frame(100, width, height, 8).masks
+        made = frame(100, width, height, 8)
 
-        def all_masks(masks: np.ndarray = masks, size: tuple = (height, width)) -> None:
-            for logits in masks:
-                mask_at(logits, size)
+        def all_masks(made: EncodedFrame = made) -> None:
+            for logits, box in zip(made.masks, made.boxes, strict=True):
+                mask_at(logits, made.image_size, box)
 
         row = Row("sweeps", "", "masks at full resolution", width=width, height=height, regions=100)
         yield row.of(measure(all_masks, repeats))
@@ -61,7 +61,8 @@ def _shapes(repeats: int) -> Iterator[Row]:
     yield row.of(measure(lambda: find_table(depth, camera), repeats))
     for regions in REGIONS[:3]:
         made = frame(regions, width, height, 8)
-        masks = [mask_at(logits, made.image_size) for logits in made.masks]
+        pairs = zip(made.masks, made.boxes, strict=True)
+        masks = [mask_at(logits, made.image_size, box) for logits, box in pairs]
 
         def shapes(masks: list = masks) -> None:
             for mask in masks:

@@ -113,8 +113,9 @@ def test_boxes_are_those_of_the_masks_at_the_cameras_size(side, h, w, seed):
     masks = np.random.default_rng(seed).normal(-1, 1, (4, side, side)).astype(np.float16)
     full = F.interpolate(torch.from_numpy(masks).float()[None], (h, w), mode="bilinear")[0] > 0
     for logits, box, mask in zip(masks, boxes_at(masks, (h, w)), full.numpy(), strict=True):
-        np.testing.assert_array_equal(mask_at(logits, (h, w)), mask)
+        np.testing.assert_array_equal(mask_at(logits, (h, w), (0, 0, w, h)), mask)
         assert tuple(box) == mask_box(mask)
+        np.testing.assert_array_equal(mask_at(logits, (h, w), box), mask)
 
 
 BOX = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(1, 30), st.integers(1, 30))

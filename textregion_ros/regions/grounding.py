@@ -72,15 +72,23 @@ def answer(
 
 def make_region(frame: EncodedFrame, index: int, score: float, margin: float) -> Region:
     """Region `index` of the frame, its mask at the camera's size."""
-    mask = mask_at(frame.masks[index], frame.image_size)
     x, y, w, h = (int(value) for value in frame.boxes[index])
+    # Only the box is looked at: an answer costs as much as its object is large.
+    mask = mask_at(frame.masks[index], frame.image_size, (x, y, w, h))
     return Region(index, (x, y, w, h), mask, score, margin)
 
 
-def mask_at(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Where mask logits L×L, resized bilinearly to `size` (H, W), are above 0: bool H×W."""
-    rows, columns = make_taps(logits.shape[0], size[0]), make_taps(logits.shape[1], size[1])
-    return (sample(torch.from_numpy(logits).float(), rows, columns) > 0).numpy()
+def mask_at(logits: np.ndarray, size: tuple[int, int], box: Box) -> np.ndarray:
+    """Where mask logits L×L, resized bilinearly to `size` (H, W), are above 0 in a box: bool H×W.
+
+    box: x y w h, pixels of the resized mask; False outside of it.
+    """
+    x, y, w, h = box
+    rows = make_taps(logits.shape[0], size[0]).at(slice(y, y + h))
+    columns = make_taps(logits.shape[1], size[1]).at(slice(x, x + w))
+    mask = np.zeros(size, bool)
+    mask[y : y + h, x : x + w] = sample(torch.from_numpy(logits).float(), rows, columns) > 0
+    return mask
 
 
 def boxes_at(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
