@@ -10,23 +10,34 @@ from textregion_ros.node.images import to_message
 from textregion_ros.regions import EncodedFrame
 
 
-def encoded(nbytes, size=(1, 1)):
+def encoded(nbytes, size=(1, 1), rest=None):
     return EncodedFrame(
         image_size=size,
         masks=np.zeros((0, 1, 1), np.float16),
         boxes=np.zeros((0, 4), np.int32),
         tokens=np.zeros(nbytes // 4, np.float32),
         overlaps=np.zeros((0, 0), np.float32),
+        rest=rest,
     )
 
 
 class CountingModel:
+    """Notes its calls. What is left out for a text is the picture itself, as bytes."""
+
     def __init__(self):
-        self.count = 0
+        self.calls = []
 
     def encode(self, rgb):
-        self.count += 1
+        self.calls.append("encode")
         return encoded(4, rgb.shape[:2])
+
+    def encode_for(self, rgb, texts, negatives):
+        self.calls.append(("encode_for", *texts, *negatives))
+        return encoded(4, rgb.shape[:2], rest=rgb)
+
+    def complete(self, frame):
+        self.calls.append("complete")
+        return encoded(8, frame.image_size)
 
 
 def frame(rgb, camera="left"):
@@ -75,7 +86,7 @@ def test_a_camera_that_rests_has_its_regions_again(model):
     assert again.regions is first.regions
     moved = encodings.of(model, frame(MOVED))
     assert not moved.reused
-    assert (model.count, encodings.count) == (2, 2)
+    assert (len(model.calls), encodings.count) == (2, 2)
 
 
 def test_only_a_camera_rests_and_only_where_it_is_wanted(model):
@@ -104,3 +115,56 @@ def test_another_size_is_another_scene(model):
     flat = np.full((960, 1280, 3), 90, np.uint8)
     encodings.of(model, frame(flat[::2, ::2]))
     assert not encodings.of(model, frame(flat)).reused
+
+
+MUG = ("red mug",), ("object",)
+FIRST = ("encode_for", "red mug", "object")
+
+
+def test_a_new_frame_is_searched_for_the_texts_and_filled_in_when_it_is_asked_again(model):
+    encodings = Encodings(KeptFrames(2, 1 << 20))
+    first = encodings.about(model, frame(SCENE), *MUG)
+    assert not first.regions.complete
+    second = encodings.about(model, frame(SCENE), ("blue ball",), ())
+    assert second.regions.complete
+    assert second.ms > 0.0
+    third = encodings.about(model, frame(SCENE), *MUG)
+    assert (third.regions, third.ms) == (second.regions, 0.0)
+    assert model.calls == [FIRST, "complete"]
+    assert (encodings.count, len(encodings.kept)) == (1, 1)
+    assert encodings.kept.nbytes == second.regions.nbytes
+
+
+def test_who_wants_all_regions_never_gets_those_of_a_text_alone(model):
+    """Standing queries and ~/tokens ask so."""
+    encodings = Encodings(KeptFrames(2, 1 << 20))
+    encodings.about(model, frame(SCENE), *MUG)
+    assert encodings.of(model, frame(SCENE)).regions.complete
+    assert encodings.of(model, frame(MOVED)).regions.complete
+    assert encodings.about(model, frame(MOVED), *MUG).ms == 0.0
+    assert model.calls == [FIRST, "complete", "encode"]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_camera_that_rests_has_what_was_left_out_filled_in_once(model, most):
+    """Also where the frame itself is not kept any more."""
+    encodings = Encodings(KeptFrames(most, 1 << 20), static_threshold=12.0)
+    encodings.about(model, frame(SCENE), *MUG)
+    encodings.of(model, frame(MOVED, "right"))
+    again = encodings.of(model, frame(NOISY))
+    assert (again.reused, again.regions.complete) == (True, True)
+    assert again.ms > 0.0
+    once_more = encodings.about(model, frame(SCENE), *MUG)
+    assert (once_more.regions, once_more.ms) == (again.regions, 0.0)
+    assert encodings.of(model, frame(NOISY)).ms == 0.0
+    assert model.calls == [FIRST, "encode", "complete"]
+
+
+def test_a_frame_that_could_not_be_filled_in_is_tried_again(model):
+    encodings = Encodings(KeptFrames(2, 1 << 20))
+    encodings.about(model, frame(SCENE), *MUG)
+    complete, model.complete = model.complete, None
+    with pytest.raises(TypeError):
+        encodings.of(model, frame(SCENE))
+    model.complete = complete
+    assert encodings.of(model, frame(SCENE)).regions.complete

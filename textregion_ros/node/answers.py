@@ -28,13 +28,15 @@ class Refusal(Exception):
 class Question:
     """What is looked for: texts, what they must beat, and what counts as found.
 
-    threshold: 0..1, None for the profile's. top_k: most regions per text, 0 for all.
+    threshold: 0..1, None for the profile's. top_k: most regions per text, 0 for all. guided: of a
+    frame that is new only the regions that the texts speak of need to be known.
     """
 
     texts: tuple[str, ...]
     negatives: tuple[str, ...] = ()
     threshold: float | None = None
     top_k: int = 0
+    guided: bool = False
 
     def check(self) -> None:
         """Raise Refusal for what needs no model to be seen to be wrong."""
@@ -88,9 +90,10 @@ class Answer:
     """The groundings of a question in a frame, in the order asked.
 
     encode_ms: time spent on the frame, 0 where its regions were known. query_ms: on the texts and
-    on the shapes. regions: all of the frame's. shapes: in 3D, by Region.id, of those regions of the
-    groundings that have enough depth. reused: the regions are those of an earlier frame of the same
-    camera. fault: why there are no shapes though depth came; empty where nothing is wrong.
+    on the shapes. regions: all of the frame's that are known. shapes: in 3D, by Region.id, of those
+    regions of the groundings that have enough depth. reused: the regions are those of an earlier
+    frame of the same camera. fault: why there are no shapes though depth came; empty where nothing
+    is wrong.
     """
 
     frame: Frame
@@ -109,7 +112,10 @@ def answer(model: Any, encodings: Encodings, frame: Frame, question: Question) -
     A question without texts is answered with the frame's regions alone. Raises BadImage for the
     frame and for depth that came with a request, BadText and BadQuery for the question.
     """
-    encoded = encodings.of(model, frame)
+    if question.guided:
+        encoded = encodings.about(model, frame, question.texts, question.negatives)
+    else:
+        encoded = encodings.of(model, frame)
     start = time.perf_counter()
     groundings: Sequence[Grounding] = ()
     if question.texts:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,40 +56,79 @@ class Encoded:
     reused: bool = False
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A camera's frame that was encoded last. looks: its blocks. key: what it is kept under."""
+
+    looks: np.ndarray
+    key: bytes
+    regions: EncodedFrame
+
+
 class Encodings:
     """Encodes a frame where it is not kept, and where it is not that of a camera that rests.
 
     static_threshold: grey levels, see regions/likeness.py; a frame that differs by less from the
-    one encoded last for its camera has that one's regions. 0: never. For one thread only.
+    one encoded last for its camera has that one's regions. 0: never. count: how many frames were
+    encoded. For one thread only.
     """
 
     def __init__(self, kept: KeptFrames, static_threshold: float = 0.0) -> None:
         self.kept = kept
         self.count = 0
         self._static_threshold = static_threshold
-        self._last: dict[str, tuple[np.ndarray, EncodedFrame]] = {}
+        self._last: dict[str, Seen] = {}
 
     def of(self, model: Any, frame: Frame) -> Encoded:
-        """Return the regions of the frame. Raises BadImage."""
+        """Return all regions of the frame. Raises BadImage."""
+        return self._find(model, frame, lambda: model.encode(frame.rgb))
+
+    def about(
+        self, model: Any, frame: Frame, texts: Sequence[str], negatives: Sequence[str]
+    ) -> Encoded:
+        """Return the regions of a new frame that the texts speak of, and all of a known one.
+
+        Raises BadImage, BadText, BadQuery.
+        """
+        return self._find(model, frame, lambda: model.encode_for(frame.rgb, texts, negatives))
+
+    def _find(self, model: Any, frame: Frame, encode: Callable[[], EncodedFrame]) -> Encoded:
         if kept := self.kept.get(frame.key):
-            return Encoded(kept)
+            return self._whole(model, frame.key, kept)
         looks = None
         if self._static_threshold and frame.camera is not None:
             looks = blocks(frame.rgb)
-            if resting := self._resting(frame, looks):
-                return Encoded(resting, reused=True)
+            if seen := self._resting(frame, looks):
+                return replace(self._whole(model, seen.key, seen.regions), reused=True)
         start = time.perf_counter()
-        regions = model.encode(frame.rgb)
-        ms = 1e3 * (time.perf_counter() - start)
+        regions = encode()
+        ms = _ms_since(start)
         self.count += 1
         self.kept.put(frame.key, regions)
         if looks is not None:
-            self._last[frame.camera] = (looks, regions)
+            self._last[frame.camera] = Seen(looks, frame.key, regions)
         return Encoded(regions, ms)
 
-    def _resting(self, frame: Frame, looks: np.ndarray) -> EncodedFrame | None:
+    def _resting(self, frame: Frame, looks: np.ndarray) -> Seen | None:
         """Compare with the frame that was encoded, not with the last one: drift adds up."""
-        before, regions = self._last.get(frame.camera, (None, None))
-        if before is None or regions.image_size != frame.rgb.shape[:2]:
+        seen = self._last.get(frame.camera)
+        if seen is None or seen.regions.image_size != frame.rgb.shape[:2]:
             return None
-        return regions if difference(before, looks) < self._static_threshold else None
+        return seen if difference(seen.looks, looks) < self._static_threshold else None
+
+    def _whole(self, model: Any, key: bytes, regions: EncodedFrame) -> Encoded:
+        """Fill in what was left out for the first question, and keep that instead."""
+        if regions.complete:
+            return Encoded(regions)
+        start = time.perf_counter()
+        whole = model.complete(regions)
+        ms = _ms_since(start)
+        self.kept.put(key, whole)
+        for camera, seen in self._last.items():
+            if seen.regions is regions:
+                self._last[camera] = replace(seen, regions=whole)
+        return Encoded(whole, ms)
+
+
+def _ms_since(start: float) -> float:
+    return 1e3 * (time.perf_counter() - start)

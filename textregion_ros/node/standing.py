@@ -52,6 +52,18 @@ class StandingQueries:
         self.outputs, self._turn = outputs, list(outputs)
         self._answered, self._next = {}, {}
 
+    def outputs_of(self, camera: str) -> Outputs | None:
+        """Return what is published about the camera; empty: about the only one."""
+        outputs = self.outputs
+        if not camera and len(outputs) == 1:
+            return next(iter(outputs.values()))
+        return outputs.get(camera)
+
+    def follows(self, camera: str) -> bool:
+        """Whether somebody listens to what is said of every frame of the camera."""
+        outputs = self.outputs_of(camera)
+        return outputs is not None and _wanted(outputs, self.question) is not None
+
     def tick(self) -> None:
         """Have the next camera answered that has something new which somebody waits for."""
         if self._engine.gate.why or not self._job.acquire(blocking=False):
@@ -82,13 +94,8 @@ class StandingQueries:
             camera, outputs = self._engine.cameras.get(name), self.outputs[name]
             if camera is None or camera.mailbox.newest is None or now < self._next.get(name, 0.0):
                 continue
-            if question.texts and outputs.wants_answers():
-                wanted = question
-            elif outputs.wants_tokens():
-                wanted = Question(())
-            else:
-                continue
-            if self._answered.get(name) != (revision, wanted, camera.mailbox.newest):
+            wanted = _wanted(outputs, question)
+            if wanted and self._answered.get(name) != (revision, wanted, camera.mailbox.newest):
                 return camera, revision, wanted
         return None
 
@@ -107,3 +114,10 @@ class StandingQueries:
         if not job.cancelled():
             # A frame or queries that came meanwhile found the worker busy.
             self.tick()
+
+
+def _wanted(outputs: Outputs, question: Question) -> Question | None:
+    """Return what somebody wants to know of every frame: the answers, or the regions alone."""
+    if question.texts and outputs.wants_answers():
+        return question
+    return Question(()) if outputs.wants_tokens() else None
