@@ -93,8 +93,8 @@ def topic_table(topics: Iterable[Topic], prefix: str) -> Iterator[str]:
 
 def type_of(default: Any) -> str:
     """Return how ROS calls the type of a parameter."""
-    if default is Parameter.Type.STRING_ARRAY:
-        return "string[]"
+    if isinstance(default, Parameter.Type):
+        return default.name.lower().replace("_array", "[]")
     return {bool: "bool", int: "integer", float: "double", str: "string"}[type(default)]
 
 

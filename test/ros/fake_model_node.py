@@ -7,6 +7,7 @@ ENCODE_SECONDS and LOAD_SECONDS in the environment are how long a frame and the 
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import rclpy
@@ -34,10 +35,25 @@ class ColourModel:
             raise ValueError(f"there is no profile {profile}")
         time.sleep(LOAD_SECONDS)
 
+    def compile(self, image_size):
+        return None if image_size == (1, 1) else float(image_size[0])
+
     def encode(self, rgb):
+        return self.look(rgb, COLOURS)
+
+    def encode_for(self, rgb, texts, negatives=()):
+        colours = {text.partition(" ")[0] for text in texts}
+        return replace(self.look(rgb, colours), rest=rgb)
+
+    def complete(self, frame):
+        return self.look(frame.rest, COLOURS)
+
+    def look(self, rgb, colours):
         time.sleep(ENCODE_SECONDS)
         masks, tokens = [], []
-        for index, colour in enumerate(COLOURS.values()):
+        for index, (name, colour) in enumerate(COLOURS.items()):
+            if name not in colours:
+                continue
             near = (np.abs(rgb.astype(int) - colour) < 40).all(axis=2)
             labels, count = ndimage.label(near)
             masks += [labels == blob for blob in range(1, count + 1)]

@@ -1,11 +1,15 @@
 import pytest
-from fake_model_node import COLOURS
+import rclpy
+from fake_model_node import COLOURS, ColourModel
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters
+from rclpy.context import Context
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot import FAKE, Robot, header, picture, wait_for
+from robot import FAKE, Robot, free_domain, header, picture, wait_for
 
 from textregion_ros.msg import Queries
+from textregion_ros.node import node as node_module
 from textregion_ros.node.images import to_message
 from textregion_ros.node.parameters import SETTINGS
 from textregion_ros.srv import Query
@@ -16,6 +20,7 @@ PARAMETERS = """
   ros__parameters:
     negatives: ["blue block"]
     queries: []
+    compile_size: []
     threshold: 0.95
 """
 NAMES = [setting.name for setting in SETTINGS]
@@ -91,6 +96,9 @@ def test_parameters_change_while_the_node_runs(robot):
         ("top_k", -1),
         ("max_rate", -1.0),
         ("profile", "clip"),
+        ("compile_size", [480, 640]),
+        ("compile_size", [480]),
+        ("compile_size", [0, 640]),
         ("kept_frames", 2),
         ("depth_tolerance", 0.5),
         ("cameras", ["left"]),
@@ -113,6 +121,57 @@ def test_a_parameter_that_cannot_change_now_says_when_it_can(robot):
     reason = robot.set_parameter("device", "cuda").reason
     assert "counts from when the node is configured: clean the node up" in reason
     assert robot.set_parameter("device", "auto").successful  # as it was
+
+
+@pytest.fixture
+def node():
+    """A node in this process, which nobody spins."""
+    domain, lock = free_domain()
+    context = Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = node_module.TextRegionNode(
+        ColourModel,
+        context=context,
+        parameter_overrides=[Parameter("autostart", value=False)],
+    )
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+    lock.close()
+
+
+@pytest.mark.parametrize(
+    ("broken", "name", "value"),
+    [
+        ("judge", "threshold", 0.5),
+        ("texts_in", "queries", ["red block"]),
+    ],
+)
+def test_no_exception_leaves_the_parameter_callback(node, monkeypatch, broken, name, value):
+    """It would end the node: rclpy lets it out of the service of the parameters."""
+
+    def fail(*_):
+        raise KeyError(name)
+
+    before = node.get_parameter_or(name).value
+    with monkeypatch.context() as patch:
+        patch.setattr(node_module, broken, fail)
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+    assert (result.successful, result.reason) == (False, f"KeyError: '{name}'")
+    assert node.get_parameter_or(name).value == before
+    (result,) = node.set_parameters([Parameter(name, value=value)])
+    assert result.successful
+    assert node.get_parameter(name).value == value
+
+
+@pytest.mark.parametrize("size", [[480], [480, 640, 3], [0, 640], [480, -1]])
+def test_a_size_to_compile_for_is_a_height_and_a_width(node, size):
+    def set_to(size):
+        return node.set_parameters([Parameter("compile_size", value=size)])[0]
+
+    assert set_to([480, 640]).successful
+    assert "the height and the width" in set_to(size).reason
+    assert list(node.get_parameter("compile_size").value) == [480, 640]
 
 
 def test_every_parameter_says_what_it_is_for(robot):

@@ -32,6 +32,7 @@ class Diagnostics:
         self._warned: dict[str, float] = {}
         self.load_error = ""
         self.model: Any = None
+        self.compile_seconds: float | None = None
 
     def publish(self, topics: Mapping[str, str]) -> None:
         """Publish the state now. topics: of the images, by the camera's name."""
@@ -53,7 +54,7 @@ class Diagnostics:
 
     def _model_status(self) -> DiagnosticStatus:
         engine = self._engine
-        worker, encodings = engine.worker, engine.encodings
+        worker, encodings, seconds = engine.worker, engine.encodings, self.compile_seconds
         level, sentence = OK, engine.gate.why or "active"
         if self.load_error:
             level, sentence = ERROR, self.load_error
@@ -62,6 +63,7 @@ class Diagnostics:
         values = {
             "profile": value(self._node, "profile"),
             "device": str(getattr(self.model, "device", value(self._node, "device"))),
+            "compiled in (s)": "not compiled" if seconds is None else seconds,
             "frames encoded": encodings.count if encodings else 0,
             "frames kept": len(encodings.kept) if encodings else 0,
             "kept (MiB)": encodings.kept.nbytes / memory.MIB if encodings else 0.0,
@@ -114,6 +116,15 @@ class Diagnostics:
             self._warned[topic] = now + WARN_PERIOD
             self._node.get_logger().warning(sentence)
         return sentence
+
+    def note_compiled(self, seconds: float | None) -> None:
+        """Tell how long it took to compile the networks; None where it could not be done."""
+        self.compile_seconds = seconds
+        log = self._node.get_logger()
+        if seconds is None:
+            log.warning("compile_size is set, but the networks cannot be compiled here")
+        else:
+            log.info(f"the networks were compiled in {seconds:.1f} s")
 
     def forget(self) -> None:
         """Count from nothing again."""

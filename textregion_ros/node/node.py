@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -26,7 +28,7 @@ from textregion_ros.node.encodings import Encodings, KeptFrames
 from textregion_ros.node.engine import LOADING, MOST_WAITING, Engine
 from textregion_ros.node.frames import SECOND
 from textregion_ros.node.outputs import Outputs
-from textregion_ros.node.parameters import declare_parameters, judge, strings, texts_in, value
+from textregion_ros.node.parameters import declare_parameters, judge, size, strings, texts_in, value
 from textregion_ros.node.standing import StandingQueries
 from textregion_ros.node.worker import NotLoaded
 from textregion_ros.regions import TextRegion
@@ -92,11 +94,11 @@ class TextRegionNode(LifecycleNodeMixin, Node):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model. Fails where it cannot be loaded, and the log says why."""
-        profile, device = value(self, "profile"), value(self, "device")
+        profile = value(self, "profile")
         kept = KeptFrames(value(self, "kept_frames"), value(self, "kept_mib") << 20)
         encodings = Encodings(kept, value(self, "static_threshold"))
         try:
-            model = self._engine.load(partial(self._model_factory, profile, device), encodings)
+            model = self._engine.load(self._load, encodings)
         except NotLoaded as error:
             self._diagnostics.load_error = str(error)
             self.get_logger().error(str(error))
@@ -112,6 +114,13 @@ class TextRegionNode(LifecycleNodeMixin, Node):
             self._engine.gate.shut(INACTIVE)
         self.get_logger().info(f"the model of profile {profile} is loaded")
         return SUCCESS
+
+    def _load(self) -> Any:
+        """Make the model, in the worker's thread: what a GPU compiles is for one thread alone."""
+        model = self._model_factory(value(self, "profile"), value(self, "device"))
+        if image_size := size(self, "compile_size"):
+            self._diagnostics.note_compiled(model.compile(image_size))
+        return model
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras, and answer."""
@@ -149,7 +158,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
     def _unload(self, why: str) -> None:
         self._stop_listening()
         self._engine.unload(why)
-        self._diagnostics.model = None
+        self._diagnostics.model = self._diagnostics.compile_seconds = None
         outputs, self._topics = self._standing.outputs, {}
         self._standing.begin({})
         for output in outputs.values():
@@ -189,34 +198,31 @@ class TextRegionNode(LifecycleNodeMixin, Node):
             messages.fill_answer(response, found)
         except Exception as error:
             return messages.fill_refusal(response, self._refusal(error))
-        if outputs := self._outputs_of(found, request.camera):
+        camera = request.camera if found.frame.camera is None else found.frame.camera
+        if outputs := self._standing.outputs_of(camera):
             self._engine.later(partial(outputs.show, found))
         return response
 
     def _ask(self, request: Query.Request) -> Answer:
         question = requests.question(request)
         question.check()
+        question, given = self._with_parameters(question), requests.frame(request)
+        if value(self, "guided") and (given or not self._standing.follows(request.camera)):
+            question = replace(question, guided=True)
         return self._engine.ask(
-            self._with_parameters(question),
-            requests.frame(request),
+            question,
+            given,
             requests.freshness(request),
             requests.seconds(request.timeout, "timeout"),
             request.camera,
         )
-
-    def _outputs_of(self, found: Answer, camera: str) -> Outputs | None:
-        """Return where the answer to a query is shown: at its camera, or at the only one."""
-        outputs = self._standing.outputs
-        if found.frame.camera is None and not camera and len(outputs) == 1:
-            return next(iter(outputs.values()))
-        return outputs.get(camera if found.frame.camera is None else found.frame.camera)
 
     def _refusal(self, error: Exception) -> Refusal:
         """Say what went wrong as a status and a sentence."""
         if refusal := requests.refusal(error):
             return refusal
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        self.get_logger().error(f"a query failed: {trace}")
+        self.get_logger().error(f"a request failed: {trace}")
         return Refusal(Query.Response.ERROR, f"{type(error).__name__}: {error}")
 
     def _with_parameters(self, question: Question) -> Question:
@@ -242,7 +248,13 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         self._standing.tick()
         return response
 
-    def _on_set_parameters(self, parameters: list[Parameter]) -> Any:
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            return self._take_parameters(parameters)
+        except Exception as error:  # it would end the node
+            return SetParametersResult(successful=False, reason=str(self._refusal(error)))
+
+    def _take_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         result = judge(self, parameters, self._engine.worker is not None)
         for parameter in parameters:
             if result.successful and parameter.name == "queries" and self._standing.revision:

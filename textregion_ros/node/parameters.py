@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 
 # An empty list has no type in a parameter file, so the type is declared and not a default.
 TEXTS = Parameter.Type.STRING_ARRAY
+NUMBERS = Parameter.Type.INTEGER_ARRAY
 CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -54,6 +55,12 @@ class Setting:
 SETTINGS = (
     Setting("profile", "demo", "Bundled profile, or the path of a profile file"),
     Setting("device", "auto", "Where the model runs: auto, cpu, cuda, cuda:1…"),
+    Setting(
+        "compile_size",
+        NUMBERS,
+        "Height and width of the images, px, for which configuring compiles the networks and warms "
+        "them up; takes minutes, and so does the first image of another size; none: not compiled",
+    ),
     Setting("autostart", True, "Configure and activate when the node starts, without a manager"),
     Setting("cameras", TEXTS, "Names of the cameras; none: one camera without a name"),
     Setting("transport", "raw", "How the images come", choices=("raw", "compressed")),
@@ -73,6 +80,13 @@ SETTINGS = (
         "regions; 0: never",
         0.0,
         255.0,
+    ),
+    Setting(
+        "guided",
+        False,
+        "Of an image that nobody has asked about, look only for what the texts of a single query "
+        "speak of; the next query about it finds all regions, numbered anew",
+        running=True,
     ),
     Setting("kept_frames", 4, "Most encoded frames that are kept", 1, 1000),
     Setting("kept_mib", 256, "Most memory they may take, MiB", 1, 65536),
@@ -145,11 +159,18 @@ def _fault(setting: Setting, parameter: Parameter) -> str:
             return f'cameras: "{wrong[0]}" is no name; use letters, digits and _'
         if len(set(names)) < len(names):
             return "cameras: two have the same name"
+    if setting.name == "compile_size" and not _is_size(parameter.value or ()):
+        return "compile_size must be the height and the width of images, such as [480, 640]"
     return ""
 
 
+def _is_size(numbers: Sequence[int]) -> bool:
+    return not numbers or (len(numbers) == 2 and min(numbers) > 0)
+
+
 def _changes(node: Node, parameter: Parameter) -> bool:
-    return node.get_parameter_or(parameter.name).value != parameter.value
+    before = node.get_parameter_or(parameter.name).get_parameter_value()
+    return before != parameter.get_parameter_value()
 
 
 def strings(node: Node, name: str) -> tuple[str, ...]:
@@ -161,6 +182,11 @@ def strings(node: Node, name: str) -> tuple[str, ...]:
 def texts_in(parameter: Parameter) -> tuple[str, ...]:
     """Return the texts of a list parameter but the blank ones."""
     return tuple(text for text in parameter.value or () if text.strip())
+
+
+def size(node: Node, name: str) -> tuple[int, int] | None:
+    """Return height and width, None where they were not set."""
+    return tuple(node.get_parameter_or(name).value or ()) or None
 
 
 def value(node: Node, name: str) -> Any:
