@@ -42,18 +42,23 @@ def spread(samples: list[float], peak_mib: float | None = None) -> Figure:
 
 
 def measure(call: Callable[[], object], repeats: int, device: str = "cpu") -> Figure:
-    """Call once to warm up and once for its memory, then `repeats` times for its time."""
-    with memory(device) as peak:
+    """Call once to warm up and once for its memory, then `repeats` times for its time.
+
+    With one repeat there is one call for all of it: for what takes many seconds.
+    """
+    if repeats > 1:
         call()
     with memory(device) as peak:
-        call()
-    samples = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        wait(device)
-        samples.append(1e3 * (time.perf_counter() - start))
-    return spread(samples, peak())
+        once = timed(call, device)
+    return spread([timed(call, device) for _ in range(repeats)] if repeats > 1 else [once], peak())
+
+
+def timed(call: Callable[[], object], device: str) -> float:
+    """Time of one call, ms."""
+    start = time.perf_counter()
+    call()
+    wait(device)
+    return 1e3 * (time.perf_counter() - start)
 
 
 def wait(device: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import open_clip
 import torch
 from hydra.utils import instantiate
@@ -59,4 +61,6 @@ def load(name: str, sam2: str | None, device: str) -> tuple[TextRegion, bool]:
     # Any tokenizer does for time: SigLIP2's own comes with its weights.
     tokenizer = open_clip.SimpleTokenizer(context_length=settings.context_length)
     encoder = assemble_encoder(profile, model.to(device), tokenizer, f"{name} with random weights")
-    return TextRegion(profile, random_sam2(profile).to(device), encoder), False
+    # Random weights have no use for negatives, whose text takes a CPU most of a minute.
+    bare = replace(profile, negatives=())
+    return TextRegion(bare, random_sam2(profile).to(device), encoder), False
