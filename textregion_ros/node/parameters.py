@@ -59,7 +59,7 @@ SETTINGS = (
         "compile_size",
         NUMBERS,
         "Height and width of the images, px, for which configuring compiles the networks and warms "
-        "them up; takes minutes, and so does the first image of another size; none: not compiled",
+        "them up; takes minutes, as the first image of another size may; none: not compiled",
     ),
     Setting("autostart", True, "Configure and activate when the node starts, without a manager"),
     Setting("cameras", TEXTS, "Names of the cameras; none: one camera without a name"),
