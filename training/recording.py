@@ -1,6 +1,6 @@
 """The demo's recording: one tabletop seen by a moving RGB-D camera, as an MCAP bag.
 
-    python -m training.recording --seed 34 --out textregion_ros/app/tabletop
+    python -m training.recording --seed 42 --out textregion_ros/app/tabletop
 
 writes `tabletop.mcap` (/image rgb8, /depth 16UC1 in millimetres, /camera_info, and
 /object_masks mono8 with the ids of the objects), its `metadata.yaml`, and `truth.json`, which

@@ -363,7 +363,7 @@ def _relevancy_loss(margin: Tensor, wanted: Tensor) -> Tensor:
 
 def main() -> None:
     """The command line."""
-    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=1350, decay=450, lr=1.5e-3)
+    args = loop.arguments(__doc__.split("\n")[0], "clip.json", steps=5400, decay=1700, lr=1.5e-3)
     scenes = data.load(args.scenes)
     model = RegionClip(json.loads(args.config.read_text()))
 

@@ -290,7 +290,7 @@ def _best_overlap(masks: Tensor, regions: Tensor, owner: Tensor) -> Tensor:
 
 def main() -> None:
     """The command line."""
-    args = loop.arguments(__doc__.split("\n")[0], "sam2.yaml", steps=2500, decay=600, lr=1e-3)
+    args = loop.arguments(__doc__.split("\n")[0], "sam2.yaml", steps=4900, decay=1100, lr=1e-3)
     scenes = data.load(args.scenes)
     trainer = Trainer(build(args.config))
 

@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("textregion demo: ")
 
 
-@pytest.mark.parametrize("text", ["blue mug", "red mug", "red plate", "orange bowl"])
+@pytest.mark.parametrize("text", ["green book", "red mug", "red plate", "orange bowl"])
 def test_an_answer_is_right_where_the_object_is(text):
     frame = load_recording().frames[5]
     assert demo.judge(frame, answer(frame, text)) == ""

@@ -27,18 +27,22 @@ class ConvTrunk(nn.Module):
 
 
 @register_model
-def textregion_conv(num_classes: int, global_pool: str, **_: Any) -> VisionTransformer:
-    """Convolutional patches of 16 px and an attention pool; for open_clip, by this name.
+def textregion_hybrid(num_classes: int, global_pool: str, **_: Any) -> VisionTransformer:
+    """Convolutional patches of 16 px, three transformer blocks and an attention pool.
 
-    Not pre-trained: what timm passes on of that is left aside.
+    For open_clip, by this name. Not pre-trained: what timm passes on of that is left aside. A patch
+    learns from the blocks what it is part of; they start near identity, so that the convolutions
+    are taught from the first step.
     """
     patches = timm.create_model("regnetx_004", features_only=True, out_indices=(3,))
     return VisionTransformer(
         img_size=128,
         patch_size=1,
         embed_dim=192,
-        depth=0,
+        depth=3,
         num_heads=6,
+        mlp_ratio=2.0,
+        init_values=0.1,
         class_token=False,
         embed_layer=partial(HybridEmbed, backbone=patches),
         num_classes=num_classes,
