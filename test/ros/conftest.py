@@ -2,9 +2,9 @@ import pytest
 from robot import FAKE, Robot
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def robot():
-    """The node with the colour model, for all tests that leave it as it was."""
+    """The node with the colour model; each module begins with one that has seen no image."""
     with Robot(FAKE) as robot:
         robot.wait_until_ready()
         yield robot
