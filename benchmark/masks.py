@@ -30,9 +30,9 @@ def build(profile: Profile, device: str) -> Proposer:
     if source.source == "bundled":
         sam2.load_state_dict(load_weights(locate(source, profile.name)))
     # Every prompt forms its masks, and all of them are passed on.
-    settings = replace(profile.proposals, points_per_side=POINTS, pred_iou_thresh=0.0)
-    if hasattr(settings, "prompts"):
-        settings = replace(settings, prompts="grid")
+    settings = replace(
+        profile.proposals, prompts="grid", points_per_side=POINTS, pred_iou_thresh=0.0
+    )
     budget = DECODER_BYTES["cuda" if device.startswith("cuda") else "cpu"]
     return Proposer(sam2.to(device), settings, budget).to(device)
 

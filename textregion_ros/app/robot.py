@@ -21,8 +21,9 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from textregion_ros import msg
 from textregion_ros.app.recording import TRUTH_TOPIC, RecordedFrame, Recording
+from textregion_ros.node import client_results
+from textregion_ros.node.client_results import to_answer
 from textregion_ros.node.images import to_message
 from textregion_ros.regions import Grounding, Region
 from textregion_ros.srv import Query
@@ -133,7 +134,7 @@ class Robot:
         if frame is None:
             raise DemoFailed(f"the reply is about a picture stamped {stamp}, which was never shown")
         size = frame.rgb.shape[:2]
-        groundings = tuple(to_grounding(grounding, size) for grounding in reply.groundings)
+        groundings = tuple(in_picture(found, size) for found in to_answer(reply).groundings)
         return Reply(frame, groundings, round_trip_ms, reply.encode_ms, reply.query_ms)
 
     def _call(self, texts: Sequence[str], image: Image, seconds: int) -> Query.Response:
@@ -161,20 +162,10 @@ class Robot:
         rclpy.shutdown(context=self._context)
 
 
-def to_grounding(message: msg.Grounding, size: tuple[int, int]) -> Grounding:
-    """Return a message as the library's result, its masks at the size (H, W) of the picture."""
-    regions = tuple(_to_region(region, size) for region in message.regions)
-    box = _to_box(message.box) if message.found else None
-    return Grounding(message.text, message.found, message.score, regions, box)
-
-
-def _to_region(message: msg.Region, size: tuple[int, int]) -> Region:
-    x, y, width, height = box = _to_box(message.box)
-    mask = np.zeros(size, bool)
-    pixels = np.frombuffer(message.mask.data, np.uint8).reshape(height, message.mask.step)
-    mask[y : y + height, x : x + width] = pixels[:, :width] > 0
-    return Region(message.id, box, mask, message.score, message.margin)
-
-
-def _to_box(roi: object) -> tuple[int, int, int, int]:
-    return roi.x_offset, roi.y_offset, roi.width, roi.height
+def in_picture(found: client_results.Grounding, size: tuple[int, int]) -> Grounding:
+    """Return a client's answer as the library's, its masks at the size (H, W) of the picture."""
+    regions = tuple(
+        Region(region.id, region.box, region.full_mask(*size), region.score, region.margin)
+        for region in found.regions
+    )
+    return Grounding(found.text, found.found, found.score, regions, found.box)
