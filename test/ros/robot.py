@@ -250,6 +250,8 @@ class Robot:
         except subprocess.TimeoutExpired:
             self.process.kill()
         self.executor.shutdown()
+        # Else the participant may end in that thread only when the next robot's is there already.
+        self.thread.join()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
         if self.lock:
