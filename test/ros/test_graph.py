@@ -34,9 +34,14 @@ def robot():
 @pytest.fixture(scope="module")
 def other(robot):
     """Another node in the same graph, with a name of its own."""
-    with Robot(FAKE, ros_arguments("__node:=other"), node="other", domain=robot.domain) as other:
+    with named("other", robot.domain) as other:
         other.wait_until_ready()
         yield other
+
+
+def named(name, domain):
+    """A node of that name in the graph of another."""
+    return Robot(FAKE, ros_arguments(f"__node:={name}"), node=name, domain=domain)
 
 
 class Burst:
@@ -155,16 +160,21 @@ def test_another_domain_hears_nothing(robot):
         assert elsewhere.node.count_publishers("/diagnostics") == 0
 
 
-def test_a_node_restarted_in_the_middle_of_a_query(robot, other):
+def test_a_node_restarted_in_the_middle_of_a_query(monkeypatch):
     """Pitfall 4, a client that waits for ever: its own time limit ends it, and it can ask again."""
-    lost = robot.ask(["slow block"], image=SCENE)
-    other.query(["red block"], image=SCENE)
-    robot.process.send_signal(signal.SIGKILL)
-    assert robot.process.wait(60) == -signal.SIGKILL
-    assert not lost.done()
-    assert other.query(["red block"], image=SCENE).status == OK
-    wait_for(lambda: not robot.query_client.service_is_ready())
-    robot.start()
-    robot.wait_for_service()
-    assert robot.query(["red block"], image=SCENE, timeout=60.0).status == OK
-    assert not lost.done()
+    # What a killed process leaves in shared memory can hide its successor: eProsima/Fast-DDS#5053.
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    with Robot(FAKE) as robot, named("other", robot.domain) as other:
+        robot.wait_until_ready()
+        other.wait_until_ready()
+        lost = robot.ask(["slow block"], image=SCENE)
+        other.query(["red block"], image=SCENE)
+        robot.process.send_signal(signal.SIGKILL)
+        assert robot.process.wait(60) == -signal.SIGKILL
+        assert not lost.done()
+        assert other.query(["red block"], image=SCENE).status == OK
+        wait_for(lambda: not robot.query_client.service_is_ready())
+        robot.start()
+        robot.wait_for_service()
+        assert robot.query(["red block"], image=SCENE, timeout=60.0).status == OK
+        assert not lost.done()
