@@ -42,17 +42,17 @@ def test_relevancy_is_the_worst_pairwise_softmax():
     tokens, texts = rng.normal(size=(5, 8)), rng.normal(size=(4, 8))
     tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
-    got = relevancy(tokens, texts[0], texts[1:], scale=20.0, bias=-3.0)
+    got = relevancy(tokens @ texts[0], tokens @ texts[1:].T, scale=20.0, bias=-3.0)
     pairs = np.exp(20.0 * tokens @ texts.T)
     expected = (pairs[:, :1] / (pairs[:, :1] + pairs[:, 1:])).min(1)
     np.testing.assert_allclose(got, expected, atol=1e-6)
-    alone = relevancy(tokens, texts[0], texts[:0], scale=20.0, bias=-3.0)
+    alone = relevancy(tokens @ texts[0], tokens @ texts[:0].T, scale=20.0, bias=-3.0)
     np.testing.assert_allclose(alone, 1 / (1 + np.exp(3.0 - 20.0 * tokens @ texts[0])), rtol=1e-5)
 
 
 def test_relevancy_of_extreme_logits_is_finite():
     tokens = np.array([[1.0], [-1.0]], np.float32)
-    scores = relevancy(tokens, np.array([1.0]), np.zeros((0, 1)), scale=1e6, bias=0.0)
+    scores = relevancy(tokens[:, 0], np.zeros((2, 0)), scale=1e6, bias=0.0)
     assert scores.tolist() == [1.0, 0.0]
 
 

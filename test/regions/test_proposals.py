@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from textregion_ros.regions.proposals import (
     min_sums,
     select_candidates,
     stability,
+    without_strays,
 )
 
 SETTINGS = ProposalSettings(
@@ -105,10 +108,36 @@ def test_wholes_come_first_and_the_filters_hold():
     assert kept.boxes[4].tolist() == [6.0, 6.0, 10.0, 10.0]
 
 
+def test_strays_are_taken_out_of_masks_and_boxes():
+    blob, speck = disk(10, 10, 5), disk(28, 28, 2)
+    logits = torch.stack([torch.maximum(blob, speck), blob, disk(24, 8, 4)])[None]
+    ious = torch.tensor([[0.9, 0.3, 0.3]])
+    assert select_candidates(logits, ious, SETTINGS).boxes.tolist() == [[6, 6, 29, 29]]
+    kept = select_candidates(logits, ious, replace(SETTINGS, min_part=0.5))
+    assert kept.boxes.tolist() == [[6, 6, 14, 14]]
+    torch.testing.assert_close((kept.logits > 0)[0], blob > 0)
+    small = replace(SETTINGS, min_part=0.1)  # the speck has a tenth of the blob
+    assert select_candidates(logits, ious, small).boxes.tolist() == [[6, 6, 29, 29]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 1), st.floats(0.2, 0.8), st.integers(0, 2**31))
+def test_every_part_that_is_left_is_large_enough(share, filled, seed):
+    logits = torch.rand(3, 9, 13, generator=torch.Generator().manual_seed(seed)) - 1 + filled
+    kept = without_strays(logits, share)
+    torch.testing.assert_close(kept.abs(), logits.abs())
+    for before, after in zip((logits > 0).numpy(), (kept > 0).numpy(), strict=True):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(before.astype(np.uint8))
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        expected = 1 + np.flatnonzero(areas >= share * areas.max(initial=0))
+        np.testing.assert_array_equal(after, np.isin(labels, expected))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5])
 @pytest.mark.parametrize("prompts", [0, 2])
-def test_nothing_left_is_an_empty_answer(prompts):
+def test_nothing_left_is_an_empty_answer(prompts, part):
     logits = torch.full((prompts, 3, 16, 16), -5.0)
-    kept = select_candidates(logits, torch.ones(prompts, 3), SETTINGS)
+    kept = select_candidates(logits, torch.ones(prompts, 3), replace(SETTINGS, min_part=part))
     assert kept.logits.shape == (0, 16, 16)
     assert fuse(kept, (30, 40), SETTINGS).shape == (0,)
 

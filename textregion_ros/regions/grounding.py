@@ -14,21 +14,15 @@ from textregion_ros.regions.results import Box, EncodedFrame, Grounding, Region
 DUPLICATE_IOU = 0.5
 
 
-def relevancy(
-    tokens: np.ndarray, text: np.ndarray, negatives: np.ndarray, scale: float, bias: float
-) -> np.ndarray:
+def relevancy(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float) -> np.ndarray:
     """float32 [R] in 0..1: how much better a text describes each region than any negative does.
 
-    tokens R×D, text D and negatives N×D are unit vectors. The least, over the negatives, of the
-    softmax over {text, negative}, as in LERF (arXiv 2303.09553):
-    sigmoid(scale · (cos(r, text) − cos(r, negative))).
-    Without negatives: sigmoid(scale · cos + bias).
+    cosine [R]: of each region's token with the text; rivals R×N: with each negative. The least,
+    over the negatives, of the softmax over {text, negative}, as in LERF (arXiv 2303.09553):
+    sigmoid(scale · (cosine − rival)).
+    Without negatives: sigmoid(scale · cosine + bias).
     """
-    cosine = tokens @ text
-    if len(negatives):
-        logit = scale * (cosine - (tokens @ negatives.T).max(1))
-    else:
-        logit = scale * cosine + bias
+    logit = scale * (cosine - rivals.max(1)) if rivals.shape[1] else scale * cosine + bias
     return (0.5 * (1.0 + np.tanh(0.5 * logit))).astype(np.float32)  # a sigmoid that cannot overflow
 
 

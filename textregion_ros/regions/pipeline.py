@@ -183,33 +183,18 @@ class TextRegion:
         texts, against = self._check_texts(texts, negatives)
         if not len(frame.tokens):
             return [Grounding(text, False, 0.0, (), None) for text in texts]
-        vectors = self.encoder.text([*texts, *against])
-        return [
-            grounding.answer(
-                frame,
-                text,
-                self._scores(frame, text, against, vectors[index], vectors[len(texts) :]),
-                threshold,
-                top_k,
+        cosines = frame.tokens @ self.encoder.text([*texts, *against]).T
+        rivals = cosines[:, len(texts) :]
+        answers = []
+        for text, cosine in zip(texts, cosines.T, strict=False):
+            scores = grounding.relevancy(
+                cosine,
+                rivals[:, _others(text, against)],
+                self.encoder.score_scale,
+                self.encoder.score_bias,
             )
-            for index, text in enumerate(texts)
-        ]
-
-    def _scores(
-        self,
-        frame: EncodedFrame,
-        text: str,
-        against: list[str],
-        vector: np.ndarray,
-        negatives: np.ndarray,
-    ) -> np.ndarray:
-        return grounding.relevancy(
-            frame.tokens,
-            vector,
-            negatives[_others(text, against)],
-            self.encoder.score_scale,
-            self.encoder.score_bias,
-        )
+            answers.append(grounding.answer(frame, text, scores, threshold, top_k))
+        return answers
 
     def _check_texts(
         self, texts: Sequence[str], negatives: Sequence[str]

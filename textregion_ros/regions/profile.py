@@ -71,9 +71,11 @@ class ProposalSettings:
     where only what a text speaks of is wanted. pred_iou_thresh: predicted IoU must exceed it.
     stability_thresh: least ratio of the areas at logit +offset and −offset (stability_offset).
     box_nms_thresh: box IoU above which the lower-scored mask is dropped. min_mask_size: area in
-    low-resolution pixels a mask must exceed. fuse_threshold: containment above which masks are one
-    region, None to leave them apart. fuse_box_iou: only pairs above this box IoU are compared.
-    mask_size: at the size of which image masks are compared and laid on the token grid.
+    low-resolution pixels a mask must exceed. min_part: parts of a mask apart from its largest and
+    smaller than this share of it are taken out; 0 leaves them, as published. fuse_threshold:
+    containment above which masks are one region, None to leave them apart. fuse_box_iou: only pairs
+    above this box IoU are compared. mask_size: at the size of which image masks are compared and
+    laid on the token grid.
     """
 
     points_per_side: int
@@ -83,15 +85,16 @@ class ProposalSettings:
     box_nms_thresh: float
     min_mask_size: int
     fuse_threshold: float | None
+    min_part: float = 0.0
     fuse_box_iou: float = 0.2
     mask_size: Literal["rescaled", "camera"] = "rescaled"
     prompts: Literal["grid", "adaptive"] = "grid"
     guided_points: int = 16
 
     def __post_init__(self) -> None:
-        shares = ("pred_iou_thresh", "stability_thresh", "box_nms_thresh", "fuse_box_iou")
+        shares = ("pred_iou_thresh", "stability_thresh", "box_nms_thresh", "min_part")
         _check_range("proposals", self, shares, 0.0, 1.0)
-        _check_range("proposals", self, ("fuse_threshold",), 0.0, 1.0)
+        _check_range("proposals", self, ("fuse_threshold", "fuse_box_iou"), 0.0, 1.0)
         _check_range("proposals", self, ("points_per_side", "guided_points"), 1, 128)
         _check_range("proposals", self, ("min_mask_size", "stability_offset"), 0, 1e6)
 

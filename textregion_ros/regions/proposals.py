@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 from torchvision.ops import nms
 
@@ -21,6 +23,7 @@ from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_LIMIT = 32.0
 BLOCK_VALUES = 2_000_000  # values looked at together when masks are measured or compared
+NEIGHBOURS = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])  # 8, in one mask
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,24 @@ def select_candidates(logits: Tensor, ious: Tensor, settings: ProposalSettings) 
         keep = keep[level[picked[keep]].sort(stable=True).indices]
     kept = picked[keep]
     kept = logits[kept % count, 2 - level[kept]].half().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-    return Candidates(kept, boxes[keep])
+    if not settings.min_part:
+        return Candidates(kept, boxes[keep])
+    kept = without_strays(kept, settings.min_part)
+    return Candidates(kept, mask_boxes(kept > 0))
+
+
+def without_strays(logits: Tensor, share: float) -> Tensor:
+    """Mask logits K×L×L without the parts smaller than `share` of the mask's largest.
+
+    A part is what hangs together at logit > 0, corners included. A stray's logits are negated,
+    which leaves no rim. The parts are found on the CPU: 8 ms for 60 masks of 96².
+    """
+    labels, count = ndimage.label((logits > 0).cpu().numpy(), NEIGHBOURS)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas[0] = 0
+    part = areas[labels]
+    stray = (part > 0) & (part < share * part.max((1, 2), keepdims=True))
+    return torch.where(torch.from_numpy(stray).to(logits.device), -logits, logits)
 
 
 def _measure(masks: Tensor, offset: float) -> tuple[Tensor, Tensor, Tensor]:
