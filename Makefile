@@ -10,6 +10,7 @@ test: lint  ## lint and every test but the slow ones
 	$(ENV) python -m pytest -m "not slow"
 
 test-full: lint  ## lint and every test
+	$(ENV) pip install --quiet --constraint requirements.txt transformers
 	$(ENV) python -m pytest
 
 lint:  ## ruff, lint and format

@@ -213,8 +213,6 @@ def cache(tmp_path, monkeypatch):
     [("clip", "tiny", 428, 576), ("siglip2", "small", 882, 256), ("pe", "base_plus", 671, 576)],
 )
 def test_a_profile_at_full_size_answers_from_files_alone(name, size, millions, patches, cache):
-    if name == "siglip2":
-        pytest.importorskip("transformers")
     profile = any_mask(load_profile(name, sam2=size))
     settings = profile.encoder
     put(profile.sam2.model.checkpoint, random_sam2(profile))

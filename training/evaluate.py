@@ -98,20 +98,32 @@ def read_scenes(folder: Path) -> Iterator[LabelledScene]:
         yield LabelledScene(entry["number"], picture[..., ::-1].copy(), masks, entry["objects"])
 
 
-def evaluate(model: TextRegion, scenes: Iterable[LabelledScene]) -> Evaluation:
+def evaluate(
+    model: TextRegion, scenes: Iterable[LabelledScene], absent: int | None = None
+) -> Evaluation:
     """Ask for every object that is unique in its scene and at least 60 % visible.
 
-    Every pair of the demo world is scored in every scene, for telling present from absent;
-    pairs of which less than 60 % is visible count as neither.
+    Every pair of the demo world is scored in every scene, for telling present from absent, or
+    with `absent` every pair that is there and so many drawn from the others. Pairs of which less
+    than 60 % is visible count as neither.
     """
     result = Evaluation([], [], [], [])
     for scene in scenes:
         start = time.perf_counter()
         frame = model.encode(scene.rgb)
         result.encode_s.append(time.perf_counter() - start)
-        answers = model.ground(frame, [f"a {c} {k}" for c, k in PAIRS], threshold=0.0, top_k=1)
-        _score(result, scene, frame, dict(zip(PAIRS, answers, strict=True)))
+        pairs = PAIRS if absent is None else _some_pairs(scene, absent)
+        answers = model.ground(frame, [f"a {c} {k}" for c, k in pairs], threshold=0.0, top_k=1)
+        _score(result, scene, frame, dict(zip(pairs, answers, strict=True)))
     return result
+
+
+def _some_pairs(scene: LabelledScene, absent: int) -> list[tuple[str, str]]:
+    """The pairs that are in the scene and so many that are not, the same ones every time."""
+    there = {(item["colour"], item["category"]) for item in scene.objects}
+    others = [pair for pair in PAIRS if pair not in there]
+    drawn = np.random.default_rng(scene.number).permutation(len(others))[:absent]
+    return sorted(there) + [others[index] for index in drawn]
 
 
 def _score(

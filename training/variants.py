@@ -193,12 +193,11 @@ class Dense(Tokens):
         vectors = self.encoder.text([*texts, *self.profile.negatives])
         cosines = torch.einsum("hwd,qd->qhw", frame.patches, torch.from_numpy(vectors))
         masks = self._masks(frame, cosines, len(texts))
-        flat = frame.patches.flatten(0, 1).numpy()
-        settings = self.encoder.score_scale, self.encoder.score_bias
-        best = [relevancy(flat, v, vectors[len(texts) :], *settings).max() for v in vectors]
+        flat = cosines.flatten(1).numpy()
+        rivals, settings = flat[len(texts) :].T, (self.encoder.score_scale, self.encoder.score_bias)
         return [
-            answer(text, mask, float(score))
-            for text, mask, score in zip(texts, masks, best, strict=False)
+            answer(text, mask, float(relevancy(cosine, rivals, *settings).max()))
+            for text, mask, cosine in zip(texts, masks, flat, strict=False)
         ]
 
     def _masks(self, frame: DenseFrame, cosines: Tensor, count: int) -> list[np.ndarray]:

@@ -150,3 +150,17 @@ def test_one_listener_is_enough(robot, topic, message_type):
         assert (heard[-1].encoding, heard[-1].header.frame_id) == ("mono16", "camera")
         labels = np.frombuffer(heard[-1].data, np.uint16).reshape(SCENE.shape[:2])
         np.testing.assert_array_equal(labels, 2 * (SCENE == RED).all(axis=2))
+
+
+def test_other_packages_get_the_same_answers_as_detections(robot):
+    vision = pytest.importorskip("vision_msgs.msg")
+    heard = robot.listen(vision.Detection2DArray, "textregion/detections")
+    robot.set_queries(["red block"])
+    publish_until(robot, lambda: heard, seconds=90.0)
+    (block,) = heard[-1].detections
+    assert block.header == heard[-1].header
+    assert block.header.frame_id == "camera"
+    assert (block.bbox.center.position.x, block.bbox.center.position.y) == (25.0, 40.0)
+    assert (block.bbox.size_x, block.bbox.size_y) == (30.0, 40.0)
+    assert [result.hypothesis.class_id for result in block.results] == ["red block"]
+    robot.set_queries([])
