@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 from torchvision.ops import nms
 
@@ -23,7 +23,6 @@ from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_LIMIT = 32.0
 BLOCK_VALUES = 2_000_000  # values looked at together when masks are measured or compared
-NEIGHBOURS = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])  # 8, in one mask
 
 
 @dataclass(frozen=True)
@@ -61,21 +60,26 @@ def select_candidates(logits: Tensor, ious: Tensor, settings: ProposalSettings) 
     kept = logits[kept % count, 2 - level[kept]].half().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
     if not settings.min_part:
         return Candidates(kept, boxes[keep])
-    kept = without_strays(kept, settings.min_part)
-    return Candidates(kept, mask_boxes(kept > 0))
+    kept = without_strays(kept, boxes[keep], settings.min_part)
+    return Candidates(kept, mask_boxes(_above(kept, 0.0).view(torch.int16)))
 
 
-def without_strays(logits: Tensor, share: float) -> Tensor:
+def without_strays(logits: Tensor, boxes: Tensor, share: float) -> Tensor:
     """Mask logits K×L×L without the parts smaller than `share` of the mask's largest.
 
-    A part is what hangs together at logit > 0, corners included. A stray's logits are negated,
-    which leaves no rim. The parts are found on the CPU: 8 ms for 60 masks of 96².
+    `boxes`: their `mask_boxes`. A part is what hangs together at logit > 0, corners included. A
+    stray's logits are negated, which leaves no rim. The parts are found on the CPU.
     """
-    labels, count = ndimage.label((logits > 0).cpu().numpy(), NEIGHBOURS)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    areas[0] = 0
-    part = areas[labels]
-    stray = (part > 0) & (part < share * part.max((1, 2), keepdims=True))
+    masks = (logits > 0).cpu().numpy().view(np.uint8)
+    stray = np.zeros(masks.shape, bool)
+    for mask, to_drop, (x0, y0, x1, y1) in zip(masks, stray, boxes.int().tolist(), strict=True):
+        window = slice(y0, y1 + 1), slice(x0, x1 + 1)  # a quarter of the time of whole masks
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[window])
+        if count > 2:
+            areas = stats[:, cv2.CC_STAT_AREA]
+            small = areas < share * areas[1:].max()
+            small[0] = False  # around the mask
+            to_drop[window] = small[labels]
     return torch.where(torch.from_numpy(stray).to(logits.device), -logits, logits)
 
 
