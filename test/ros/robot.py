@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,8 @@ class Robot:
     node: its name, with its namespace. domain: that of another robot, to be in one graph with it.
     more: further environment variables of the node.
     """
+
+    END = signal.SIGTERM  # what the node's process is ended with
 
     def __init__(self, command, arguments=(), node="textregion", domain=None, **more):
         self.domain, self.lock = free_domain() if domain is None else (domain, None)
@@ -244,7 +247,7 @@ class Robot:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
+        self.process.send_signal(self.END)
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:

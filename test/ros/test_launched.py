@@ -1,6 +1,7 @@
 """The launch file at work, where launch is installed; test/test_launch.py reads it everywhere."""
 
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,13 +19,19 @@ ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, str(Path(__file__).with_name("run_launch.py"))]
 
 
+class Launch(Robot):
+    """Runs a launch file, which has the node in a process of its own."""
+
+    END = signal.SIGINT  # at SIGTERM launch leaves its nodes behind
+
+
 def test_the_example_of_the_documents_starts_a_node_that_answers(tmp_path):
     example = tmp_path / "example.launch.py"
     document = (ROOT / "docs/launch.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
     example.write_text(program)
     picture = to_message(np.full((48, 64, 3), 90, np.uint8), header(3.0))
-    with Robot([*RUN, str(example)]) as robot:
+    with Launch([*RUN, str(example)]) as robot:
         client = robot.node.create_client(Query, "/arm/textregion/query")
         images = robot.node.create_publisher(Image, "/camera/color/image_raw", 1)
         assert client.wait_for_service(180)
@@ -41,7 +48,7 @@ def test_the_example_of_the_documents_starts_a_node_that_answers(tmp_path):
 
 def test_a_node_that_is_not_to_start_by_itself_waits():
     command = [*RUN, str(ROOT / "launch/textregion.launch.py"), "autostart:=false"]
-    with Robot(command) as robot:
+    with Launch(command) as robot:
         assert robot.query_client.wait_for_service(180)
         reply = robot.query(["red mug"], timeout=0.5)
         assert reply.status == Query.Response.NOT_READY
