@@ -184,7 +184,7 @@ class TextRegion:
         if not len(frame.tokens):
             return [Grounding(text, False, 0.0, (), None) for text in texts]
         vectors = torch.from_numpy(self.encoder.text([*texts, *against]))
-        # Not by numpy, whose threads torch's keep waiting: 8 ms for 1000 regions and one text.
+        # By torch: beside its threads numpy took 8 ms for 1000 regions and one text, this 0.7.
         cosines = (torch.from_numpy(frame.tokens) @ vectors.T).numpy()
         rivals = cosines[:, len(texts) :]
         answers = []
