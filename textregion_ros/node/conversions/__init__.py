@@ -1,0 +1,1 @@
+"""Conversions between ROS messages and the types of core: the only place that fills or reads a message."""
