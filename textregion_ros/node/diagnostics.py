@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -12,6 +11,7 @@ from rclpy.node import Node
 from textregion_ros.node import memory
 from textregion_ros.node.cameras import WARN_PERIOD, Camera
 from textregion_ros.node.engine import Engine, Timings
+from textregion_ros.node.jobs import Model
 from textregion_ros.node.parameters import value
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -31,11 +31,15 @@ class Diagnostics:
         self._before: dict[str, tuple[float, int, int]] = {}
         self._warned: dict[str, float] = {}
         self.load_error = ""
-        self.model: Any = None
+        self.model: Model | None = None
         self.compile_seconds: float | None = None
 
     def publish(self, topics: Mapping[str, str]) -> None:
-        """Publish the state now. topics: of the images, by the camera's name."""
+        """Publish the state now.
+
+        Args:
+            topics: Topic of the images of each camera, by its name.
+        """
         cameras = list(self._engine.cameras.values())
         statuses = [self._model_status()]
         statuses += [self._camera_status(camera, topics.get(camera.name, "")) for camera in cameras]
@@ -43,18 +47,20 @@ class Diagnostics:
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
-    def _status(self, name: str, level: bytes, sentence: str, values: dict) -> DiagnosticStatus:
+    def _status(
+        self, name: str, level: bytes, sentence: str, values: Mapping[str, object]
+    ) -> DiagnosticStatus:
         return DiagnosticStatus(
             name=f"{self._node.get_fully_qualified_name()}: {name}",
             level=level,
             message=sentence,
             hardware_id=str(value(self._node, "profile")),
-            values=[KeyValue(key=key, value=text(entry)) for key, entry in values.items()],
+            values=[KeyValue(key=key, value=_text(entry)) for key, entry in values.items()],
         )
 
     def _model_status(self) -> DiagnosticStatus:
         engine = self._engine
-        worker, encodings, seconds = engine.worker, engine.encodings, self.compile_seconds
+        worker, scenes, seconds = engine.worker, engine.scenes, self.compile_seconds
         level, sentence = OK, engine.gate.why or "active"
         if self.load_error:
             level, sentence = ERROR, self.load_error
@@ -64,9 +70,10 @@ class Diagnostics:
             "profile": value(self._node, "profile"),
             "device": str(getattr(self.model, "device", value(self._node, "device"))),
             "compiled in (s)": "not compiled" if seconds is None else seconds,
-            "frames encoded": encodings.count if encodings else 0,
-            "frames kept": len(encodings.kept) if encodings else 0,
-            "kept (MiB)": encodings.kept.nbytes / memory.MIB if encodings else 0.0,
+            "frames encoded": scenes.count if scenes else 0,
+            "frames kept": len(scenes.kept) if scenes else 0,
+            "kept (MiB)": scenes.kept.nbytes / memory.MIB if scenes else 0.0,
+            "kept on the GPU (MiB)": scenes.kept.device_nbytes / memory.MIB if scenes else 0.0,
             "memory (MiB)": memory.resident_mib(),
             "GPU memory (MiB)": memory.gpu_mib(),
             "failures": worker.failures if worker else 0,
@@ -118,7 +125,7 @@ class Diagnostics:
         return sentence
 
     def note_compiled(self, seconds: float | None) -> None:
-        """Tell how long it took to compile the networks; None where it could not be done."""
+        """Say how long it took to compile the networks, s; None where it could not be done."""
         self.compile_seconds = seconds
         log = self._node.get_logger()
         if seconds is None:
@@ -132,7 +139,7 @@ class Diagnostics:
         self._warned.clear()
 
 
-def text(entry: object) -> str:
+def _text(entry: object) -> str:
     """Return a value as diagnostics show it."""
     if entry is None:
         return "none"

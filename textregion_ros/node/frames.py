@@ -1,4 +1,4 @@
-"""Camera frames: the newest one of a camera, and what depth came with it."""
+"""Camera images as they came: their depth, the newest of a camera, and whether it is fresh."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
 
-from textregion_ros.node.images import to_rgb
-from textregion_ros.node.space import Space, space_of
+from textregion_ros.core.errors import BadImage, NoImage, Stale
+from textregion_ros.core.results import ImageHeader
+from textregion_ros.core.scene import Observation
+from textregion_ros.node.conversions.headers import SECOND, image_header, stamp_of
+from textregion_ros.node.conversions.images import to_rgb
+from textregion_ros.node.conversions.intrinsics import intrinsics_of, metres_of
+from textregion_ros.space import Space, space_of
 
-SECOND = 1_000_000_000
-
-
-def stamp_of(header: Header) -> int:
-    """When a message was taken, ns."""
-    return header.stamp.sec * SECOND + header.stamp.nanosec
+AHEAD = 0.5  # s; a stamp that lies farther ahead of the clock tells nothing of the image's age
+Depth = Image | CompressedImage
 
 
 class Frame:
     """A camera image as it came, and the depth of the same moment.
 
-    Nothing is computed before it is asked for. camera: its name, None for a picture that came with
-    a request. tolerance: most that the stamps of depth and camera_info may be apart from the
-    image's, ns. wait: how long they may come after the image, s; 0 for a camera without depth.
+    Nothing is converted before it is asked for.
     """
 
     def __init__(
@@ -38,68 +36,168 @@ class Frame:
         camera: str | None = None,
         tolerance: int = 0,
         wait: float = 0.0,
+        max_pixels: int | None = None,
     ) -> None:
+        """Keep an image.
+
+        Args:
+            message: The image.
+            camera: Name of its camera; None for a picture that came with a request.
+            tolerance: Longest time between the stamps of depth or camera_info and the image's, ns.
+            wait: How long depth may come after the image, s; 0 for a camera without depth.
+            max_pixels: Most pixels that a picture may have; None for no limit.
+        """
         self.camera = camera
+        self.expects_depth = wait > 0
+        self.arrived = time.monotonic()
+        self.header: ImageHeader = image_header(message.header, camera or "")
         self._message = message
         self._tolerance = tolerance
-        self.expects_depth = wait > 0
-        self._until = time.monotonic() + wait
-        self._changed = threading.Condition()
-        self._partners: dict[type, Image | CameraInfo] = {}
-        self._passed: set[type] = set()
-
-    @property
-    def header(self) -> Header:
-        """The header of the image."""
-        return self._message.header
+        self._wait = wait
+        self._max_pixels = max_pixels
+        self._lock = threading.Lock()
+        self._depth: Depth | None = None
+        self._info: CameraInfo | None = None
+        self._passed: set[str] = set()
+        self._rgb: np.ndarray | None = None
+        self._key: bytes | None = None
 
     @property
     def stamp(self) -> int:
         """When the image was taken, ns."""
-        return stamp_of(self.header)
+        return self.header.stamp
 
-    @cached_property
+    @property
     def rgb(self) -> np.ndarray:
-        """RGB uint8 H×W×3. Raises BadImage."""
-        return to_rgb(self._message)
+        """The image as uint8 H×W×3, converted once.
 
-    @cached_property
+        Raises:
+            BadImage: The message cannot be converted.
+        """
+        if self._rgb is None:
+            self._rgb = to_rgb(self._message, self._max_pixels)
+        return self._rgb
+
+    @property
     def key(self) -> bytes:
         """Equal for equal pictures and only for these, whatever their stamps."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr(self.rgb.shape).encode())
-        digest.update(np.ascontiguousarray(self.rgb).data)
-        return digest.digest()
+        if self._key is None:
+            digest = hashlib.blake2b(digest_size=16)
+            digest.update(repr(self.rgb.shape).encode())
+            digest.update(np.ascontiguousarray(self.rgb).data)
+            self._key = digest.digest()
+        return self._key
 
-    def offer(self, message: Image | CameraInfo) -> None:
-        """Take depth or camera_info where no other is nearer to the image's stamp."""
-        kind, after = type(message), stamp_of(message.header) - self.stamp
-        with self._changed:
-            held = self._partners.get(kind)
-            apart = inf if held is None else abs(stamp_of(held.header) - self.stamp)
-            if abs(after) <= self._tolerance and abs(after) < apart:
-                self._partners[kind] = message
-            elif after > self._tolerance:
-                self._passed.add(kind)
-            self._changed.notify_all()
+    def offer_depth(self, message: Depth) -> None:
+        """Take a depth image where none is nearer to the image's stamp."""
+        with self._lock:
+            if self._is_nearer("depth", message, self._depth):
+                self._depth = message
 
-    def _is_settled(self) -> bool:
-        """Whether nothing can come any more that belongs to the image."""
-        return len(self._partners.keys() | self._passed) == 2
+    def offer_info(self, message: CameraInfo) -> None:
+        """Take a camera_info where none is nearer to the image's stamp."""
+        with self._lock:
+            if self._is_nearer("info", message, self._info):
+                self._info = message
 
-    @cached_property
-    def space(self) -> Space | None:
-        """Depth and intrinsics of the image, None where they did not come.
+    def _is_nearer(self, kind: str, message: Depth | CameraInfo, held: object) -> bool:
+        after = stamp_of(message.header) - self.stamp
+        if after > self._tolerance:
+            self._passed.add(kind)
+        apart = inf if held is None else abs(stamp_of(held.header) - self.stamp)
+        return abs(after) <= self._tolerance and abs(after) < apart
 
-        Waits for them a little where the camera has them. Raises BadImage where they do not fit the
-        image.
+    @property
+    def is_settled(self) -> bool:
+        """Whether its depth has come, cannot come any more, or is not waited for any longer."""
+        if not self.expects_depth or self.wait_left <= 0.0:
+            return True
+        with self._lock:
+            has_depth = self._depth is not None or "depth" in self._passed
+            return has_depth and (self._info is not None or "info" in self._passed)
+
+    @property
+    def wait_left(self) -> float:
+        """How long its depth is still waited for, s."""
+        return max(self.arrived + self._wait - time.monotonic(), 0.0)
+
+    def observe(self) -> tuple[Observation, Space | None, str]:
+        """Return the image with what depth has come for it.
+
+        Returns:
+            The observation; what tells shapes, None without depth; and why there is no depth
+            though the camera has it, empty where nothing is wrong.
+
+        Raises:
+            BadImage: The image cannot be converted; or the depth of a request cannot be used.
         """
-        with self._changed:
-            self._changed.wait_for(self._is_settled, max(self._until - time.monotonic(), 0.0))
-            depth, info = self._partners.get(Image), self._partners.get(CameraInfo)
+        with self._lock:
+            depth, info = self._depth, self._info
         if depth is None or info is None:
-            return None
-        return space_of(depth, info, self.rgb.shape[:2])
+            missing = "" if not self.expects_depth else UNMATCHED
+            return Observation(self.rgb, header=self.header), None, missing
+        try:
+            metres, intrinsics = metres_of(depth, self._max_pixels), intrinsics_of(info)
+            space = space_of(metres, intrinsics, self.rgb.shape[:2])
+        except BadImage as error:
+            if self.camera is None:
+                raise
+            # Depth of no use is no reason to withhold masks and boxes.
+            return Observation(self.rgb, header=self.header), None, str(error)
+        return Observation(self.rgb, metres, intrinsics, self.header), space, ""
+
+
+UNMATCHED = "depth and camera_info come, but not within depth_tolerance of the images' stamps"
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Which camera images may be used.
+
+    Attributes:
+        newer_than: Only those stamped later, ns; 0 for any.
+        max_age: Only those at most so old, ns; 0 for any.
+    """
+
+    newer_than: int = 0
+    max_age: int = 0
+
+    def check(self, frame: Frame | None, now: int) -> Frame:
+        """Return the image where it may be used.
+
+        Args:
+            frame: The image; None where none has come.
+            now: Time on the clock of the stamps, ns.
+
+        Raises:
+            NoImage: None has come.
+            Stale: It may not be used.
+        """
+        if frame is None:
+            raise NoImage("no camera image has come yet")
+        if self.newer_than and frame.stamp <= self.newer_than:
+            late = (self.newer_than - frame.stamp) / SECOND
+            raise Stale(f"the newest image is not newer than newer_than, but {late:.3f} s older")
+        if not self.max_age:
+            return frame
+        age, most = (now - frame.stamp) / SECOND, self.max_age / SECOND
+        if age < -AHEAD:
+            raise Stale(
+                f"the newest image is stamped {-age:.3f} s ahead of the node's clock, so its age "
+                "is not known; see use_sim_time"
+            )
+        age = max(age, time.monotonic() - frame.arrived)
+        if age > most:
+            raise Stale(f"the newest image is {age:.3f} s old, more than max_age, {most:.3f} s")
+        return frame
+
+    def allows(self, frame: Frame | None, now: int) -> bool:
+        """Return whether an image may be used."""
+        try:
+            self.check(frame, now)
+        except (NoImage, Stale):
+            return False
+        return True
 
 
 class Closed(Exception):
@@ -107,36 +205,72 @@ class Closed(Exception):
 
 
 class Mailbox:
-    """One slot that always holds the newest frame."""
+    """The newest image of a camera whose depth has come, or is not waited for."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._frame: Frame | None = None
+        self._ready: Frame | None = None
+        # One that waits for its depth keeps its place while newer ones come: else, at a high
+        # rate, none would ever be ready.
+        self._candidate: Frame | None = None
+        self._newest: Frame | None = None
         self._closed = False
 
     @property
     def newest(self) -> Frame | None:
-        """The frame that came last, or None before the first."""
-        return self._frame
+        """The newest image that is ready to be used; None before the first."""
+        with self._changed:
+            self._promote()
+            return self._ready
 
     def put(self, frame: Frame) -> None:
-        """Replace the frame and wake those who wait for a better one."""
+        """Take an image, and wake those who wait for one."""
         with self._changed:
-            self._frame = frame
+            self._newest = frame
+            self._candidate = self._candidate or frame
             self._changed.notify_all()
 
-    def wait(self, fits: Callable[[Frame | None], bool], timeout: float) -> bool:
-        """Wait until the newest frame fits, at most `timeout` seconds. Return whether it does.
+    def wake(self) -> None:
+        """Have those who wait look again, since depth has come."""
+        with self._changed:
+            self._changed.notify_all()
 
-        Raises Closed.
+    def clear(self) -> None:
+        """Forget all images."""
+        with self._changed:
+            self._ready = self._candidate = self._newest = None
+
+    def _promote(self) -> None:
+        if self._candidate is None:
+            return
+        if self._newest.is_settled:
+            self._ready, self._candidate = self._newest, None
+        elif self._candidate.is_settled:
+            self._ready, self._candidate = self._candidate, self._newest
+
+    def wait(self, fits: Callable[[Frame | None], bool], timeout: float) -> Frame | None:
+        """Wait until the newest image fits.
+
+        Args:
+            fits: Whether an image fits; asked under the mailbox's lock.
+            timeout: Longest time to wait, s.
+
+        Returns:
+            The newest image, whether or not it fits.
+
+        Raises:
+            Closed: The mailbox was closed.
         """
         end = time.monotonic() + timeout
         with self._changed:
             while not self._closed:
-                if fits(self._frame):
-                    return True
-                if not self._changed.wait(max(end - time.monotonic(), 0.0)):
-                    return fits(self._frame)
+                self._promote()
+                left = end - time.monotonic()
+                if fits(self._ready) or left <= 0.0:
+                    return self._ready
+                if self._candidate is not None:  # nobody wakes us when its wait is over
+                    left = min(left, self._candidate.wait_left + 1e-3)
+                self._changed.wait(left)
         raise Closed
 
     def close(self) -> None:

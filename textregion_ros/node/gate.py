@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 import time
 
-from textregion_ros.node.answers import Refusal
-from textregion_ros.srv import Query
+from textregion_ros.core.errors import NotReady
 
 
 class Gate:
     """Open while the node is active. Shut, it has a sentence why.
 
-    Where the reason passes by itself, as the loading of the model does, it can be waited for.
+    A reason that passes by itself, as the loading of the model does, can be waited for.
     """
 
     def __init__(self, why: str) -> None:
+        """Begin shut, for the reason given."""
         self._changed = threading.Condition()
         self._why = why
         self._passing = False
@@ -30,20 +30,30 @@ class Gate:
         self.shut("")
 
     def shut(self, why: str, passing: bool = False) -> None:
-        """Let nobody through. passing: those who come may wait until it is open."""
+        """Let nobody through.
+
+        Args:
+            why: The reason, one sentence.
+            passing: Whether those who come may wait until it is open.
+        """
         with self._changed:
             self._why, self._passing = why, passing
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise Refusal while it is shut."""
+        """Raise NotReady while it is shut."""
         if why := self._why:
-            raise Refusal(Query.Response.NOT_READY, why)
+            raise NotReady(why)
+
+    @property
+    def can_be_waited_for(self) -> bool:
+        """Whether it is shut for a reason that passes by itself."""
+        return bool(self._why) and self._passing
 
     def wait(self, timeout: float) -> None:
-        """Wait at most `timeout` s for what passes by itself. Raises Refusal."""
+        """Wait for what passes by itself, at most `timeout` s; raise NotReady while it is shut."""
         end = time.monotonic() + timeout
         with self._changed:
-            while self._why and self._passing and (left := end - time.monotonic()) > 0:
+            while self.can_be_waited_for and (left := end - time.monotonic()) > 0:
                 self._changed.wait(left)
             self.check()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
-from textregion_ros.drawing import draw
-from textregion_ros.node import messages
-from textregion_ros.node.answers import Answer
-from textregion_ros.node.images import to_message
+from textregion_ros.app.drawing import draw
+from textregion_ros.core.results import Answer
+from textregion_ros.node.conversions import messages
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.node.topics import OUTPUTS
 
 # Of the answers to the standing queries, and of those to single queries too.
@@ -21,6 +20,7 @@ class Outputs:
     """The publishers of one camera; a message is only made where somebody listens to it."""
 
     def __init__(self, node: Node, camera: str = "") -> None:
+        """Make the publishers, for a camera by its name."""
         self._node = node
         prefix = f"~/{camera}/" if camera else "~/"
         self._publishers = {
@@ -29,18 +29,22 @@ class Outputs:
             if topic.kind is not None
         }
 
-    def _heard(self, name: str) -> Any:
-        """Return the publisher where it has a listener, or None."""
+    def _heard(self, name: str) -> Publisher | None:
+        """Return the publisher where it has a listener."""
         publisher = self._publishers.get(name)
         return publisher if publisher and publisher.get_subscription_count() else None
 
     def wants_tokens(self) -> bool:
-        """Whether somebody listens to the tokens, which need no query."""
+        """Return whether somebody listens to the tokens, which need no query."""
         return self._heard("tokens") is not None
 
     def wants_answers(self) -> bool:
-        """Whether somebody listens to what the standing queries give."""
-        return any(self._heard(name) for name in (*STANDING, *SHOWN))
+        """Return whether somebody listens to what the standing queries give."""
+        return any(self._heard(name) for name in STANDING) or self.is_watched()
+
+    def is_watched(self) -> bool:
+        """Return whether somebody looks at the answers, of single queries too."""
+        return any(self._heard(name) for name in SHOWN)
 
     def publish(self, answer: Answer, revision: int) -> None:
         """Publish the answer to the standing queries of that revision."""
@@ -59,8 +63,8 @@ class Outputs:
     def show(self, answer: Answer) -> None:
         """Publish what people look at, for the answer to a single query too."""
         if overlay := self._heard("overlay"):
-            picture = draw(answer.frame.rgb, answer.groundings)
-            overlay.publish(to_message(picture, answer.frame.header))
+            picture = draw(answer.scene.observation.rgb, answer.groundings)
+            overlay.publish(to_message(picture, messages.ros_header(answer.image)))
         if markers := self._heard("markers"):
             markers.publish(messages.markers(answer))
         if points := self._heard("object_points"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -16,22 +15,35 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from textregion_ros.core.errors import BadText
+from textregion_ros.core.query import Query
+from textregion_ros.core.text import shown
+from textregion_ros.node.jobs import ModelSettings
+
 # An empty list has no type in a parameter file, so the type is declared and not a default.
 TEXTS = Parameter.Type.STRING_ARRAY
 NUMBERS = Parameter.Type.INTEGER_ARRAY
 CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+Value = bool | int | float | str | list[str] | list[int]
+
+
 @dataclass(frozen=True)
 class Setting:
-    """One parameter. low, high: its range, both ends included; for numbers.
+    """One parameter.
 
-    choices: the only texts it may be. running: it may be changed at any time, and not only until
-    the node is configured.
+    Attributes:
+        name: Its name.
+        default: Its default, or its type where a default of no elements has none.
+        description: What it is for.
+        low, high: Range of a number, both ends included.
+        choices: The only texts that it may be; empty for any.
+        running: Whether it may be changed at any time, and not only until the node is configured.
     """
 
     name: str
-    default: Any
+    default: bool | int | float | str | Parameter.Type
     description: str
     low: float | None = None
     high: float | None = None
@@ -54,22 +66,30 @@ class Setting:
 
 SETTINGS = (
     Setting("profile", "demo", "Bundled profile, or the path of a profile file"),
+    Setting("sam2", "", "Which SAM 2 of the profile: tiny, small, base_plus, large; none: its own"),
     Setting("device", "auto", "Where the model runs: auto, cpu, cuda, cuda:1…"),
+    Setting("threads", 0, "CPU threads of the model; 0: one for each core", 0, 1024),
     Setting(
         "compile_size",
         NUMBERS,
-        "Height and width of the images, px, for which configuring compiles the networks and warms "
-        "them up; takes minutes, as the first image of another size may; none: not compiled",
+        "Height and width of the images, px, for which the networks are compiled when the node is "
+        "configured; takes minutes, as the first image of another size may; none: not compiled",
     ),
     Setting("autostart", True, "Configure and activate when the node starts, without a manager"),
     Setting("cameras", TEXTS, "Names of the cameras; none: one camera without a name"),
     Setting("transport", "raw", "How the images come", choices=("raw", "compressed")),
+    Setting(
+        "depth_transport",
+        "raw",
+        "How depth comes: raw on depth, compressedDepth on depth/compressedDepth",
+        choices=("raw", "compressedDepth"),
+    ),
     Setting("reliable", False, "Ask for reliable delivery of the images"),
     Setting("image_timeout", 5.0, "Warn when no image came for so long, s; 0: never", 0.0, 3600.0),
     Setting(
         "depth_tolerance",
         0.02,
-        "Most that the stamps of depth and camera_info may be from the image's, s",
+        "Longest time between the stamps of depth or camera_info and the image's, s",
         0.0,
         1.0,
     ),
@@ -99,15 +119,16 @@ SETTINGS = (
     ),
     Setting(
         "threshold",
-        0.0,
-        "Least score that is found, where the request leaves it open; 0: the profile's",
-        0.0,
+        -1.0,
+        "Least score that is found, where the request leaves it open; 0: always the best region; "
+        "below 0: the profile's",
+        -1.0,
         1.0,
         running=True,
     ),
     Setting(
         "top_k",
-        0,
+        1,
         "Most regions for a text, where the request leaves it open; 0: all that are found",
         0,
         1000,
@@ -121,18 +142,53 @@ SETTINGS = (
         1000.0,
         running=True,
     ),
+    Setting(
+        "max_timeout",
+        60.0,
+        "Longest time that a query may wait or work, s; longer timeouts are cut to it",
+        0.1,
+        3600.0,
+        running=True,
+    ),
+    Setting("max_texts", 256, "Most texts and negatives in a query", 1, 10000, running=True),
+    Setting("max_text_length", 1000, "Most characters of a text", 1, 100000, running=True),
+    Setting(
+        "max_image_pixels",
+        25_000_000,
+        "Most pixels of an image, of a camera's or of a request's",
+        1,
+        1_000_000_000,
+    ),
+    Setting(
+        "max_reply_mib",
+        64,
+        "Most memory that the masks of a reply may take, MiB; a query for more is refused",
+        1,
+        4096,
+        running=True,
+    ),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare every parameter. Raises InvalidParameterValueException for a wrong first value."""
+    """Declare every parameter.
+
+    Raises:
+        InvalidParameterValueException: A first value is wrong.
+    """
     for setting in SETTINGS:
         node.declare_parameter(setting.name, setting.default, setting.descriptor())
 
 
 def judge(node: Node, parameters: Iterable[Parameter], configured: bool) -> SetParametersResult:
-    """Say whether the parameters may be set now; types and ranges are seen to by rclpy."""
+    """Say whether the parameters may be set now; rclpy sees to types and ranges.
+
+    Args:
+        node: The node.
+        parameters: What is to be set.
+        configured: Whether the node is configured.
+    """
     for parameter in parameters:
         setting = BY_NAME.get(parameter.name)
         if setting is None:
@@ -149,14 +205,14 @@ def judge(node: Node, parameters: Iterable[Parameter], configured: bool) -> SetP
 
 
 def _fault(setting: Setting, parameter: Parameter) -> str:
-    """What is wrong with a value, whenever it is set; empty where nothing is."""
+    """Return what is wrong with a value, whenever it is set; empty where nothing is."""
     if setting.choices and parameter.value not in setting.choices:
         choices = " or ".join(setting.choices)
-        return f'{setting.name} is "{parameter.value}" and must be {choices}'
+        return f"{setting.name} is {shown(str(parameter.value))} and must be {choices}"
     if setting.name == "cameras":
         names = [name for name in parameter.value or () if name.strip()]
         if wrong := [name for name in names if not CAMERA_NAME.fullmatch(name)]:
-            return f'cameras: "{wrong[0]}" is no name; use letters, digits and _'
+            return f"cameras: {shown(wrong[0])} is no name; use letters, digits and _"
         if len(set(names)) < len(names):
             return "cameras: two have the same name"
     if setting.name == "compile_size" and not _is_size(parameter.value or ()):
@@ -174,7 +230,7 @@ def _changes(node: Node, parameter: Parameter) -> bool:
 
 
 def strings(node: Node, name: str) -> tuple[str, ...]:
-    """Return a list of texts, empty where it was not set. Blank texts are left out."""
+    """Return a list of texts but the blank ones; empty where it was not set."""
     unset = Parameter(name, Parameter.Type.STRING_ARRAY, [])
     return texts_in(node.get_parameter_or(name, unset))
 
@@ -185,10 +241,76 @@ def texts_in(parameter: Parameter) -> tuple[str, ...]:
 
 
 def size(node: Node, name: str) -> tuple[int, int] | None:
-    """Return height and width, None where they were not set."""
+    """Return height and width; None where they were not set."""
     return tuple(node.get_parameter_or(name).value or ()) or None
 
 
-def value(node: Node, name: str) -> Any:
+def value(node: Node, name: str) -> Value:
     """Return the value of a parameter as it is now."""
     return node.get_parameter(name).value
+
+
+def model_settings(node: Node) -> ModelSettings:
+    """Return which model the parameters ask for."""
+    return ModelSettings(
+        value(node, "profile"),
+        value(node, "device"),
+        value(node, "sam2") or None,
+        value(node, "threads"),
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a query may ask for at most; see the parameters of these names.
+
+    Attributes:
+        timeout: Longest time that a query may wait or work, s.
+        texts: Most texts and negatives.
+        text_length: Most characters of each.
+        image_pixels: Most pixels of an image.
+        reply_bytes: Most bytes of the masks in a reply.
+    """
+
+    timeout: float
+    texts: int
+    text_length: int
+    image_pixels: int
+    reply_bytes: int
+
+    def check(self, query: Query) -> None:
+        """Check the number of texts and their lengths.
+
+        Raises:
+            BadText: There are too many, or one is too long.
+        """
+        texts = (*query.texts, *query.negatives)
+        if len(texts) > self.texts:
+            raise BadText(f"{len(texts)} texts and negatives are more than max_texts, {self.texts}")
+        for text in texts:
+            if len(text) > self.text_length:
+                raise BadText(
+                    f"the text {shown(text)} has {len(text)} characters, more than "
+                    f"max_text_length, {self.text_length}"
+                )
+
+
+def limits(node: Node) -> Limits:
+    """Return what the parameters allow now."""
+    return Limits(
+        value(node, "max_timeout"),
+        value(node, "max_texts"),
+        value(node, "max_text_length"),
+        value(node, "max_image_pixels"),
+        value(node, "max_reply_mib") << 20,
+    )
+
+
+def completed(node: Node, query: Query) -> Query:
+    """Return a query with what the parameters say now, where it leaves something open."""
+    threshold, top_k = query.threshold, query.top_k
+    if threshold is None and value(node, "threshold") >= 0.0:
+        threshold = value(node, "threshold")
+    if top_k is None:
+        top_k = value(node, "top_k")
+    return Query(query.texts, (*query.negatives, *strings(node, "negatives")), threshold, top_k)
