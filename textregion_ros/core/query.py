@@ -35,10 +35,10 @@ class Query:
         """
         if not self.texts:
             raise BadText("texts is empty: name what to look for")
-        self.check_options()
+        self.check_standing()
 
-    def check_options(self) -> None:
-        """Check all but that there is a text.
+    def check_standing(self) -> None:
+        """Check as `check` does, but let texts be empty: then nothing is looked for.
 
         Raises:
             BadText: A text or a negative is blank.
@@ -53,6 +53,21 @@ class Query:
             raise BadQuery(f"threshold is {threshold:g} and must be within 0..1")
         if self.top_k is not None and self.top_k < 0:
             raise BadQuery(f"top_k is {self.top_k} and must be 0 (all) or more")
+
+    def completed(self, negatives: tuple[str, ...], threshold: float | None, top_k: int) -> Query:
+        """Return the query with what it leaves open.
+
+        Args:
+            negatives: To be added to its own.
+            threshold: Where it has none; None leaves it to the profile.
+            top_k: Where it has none.
+        """
+        return Query(
+            self.texts,
+            (*self.negatives, *negatives),
+            threshold if self.threshold is None else self.threshold,
+            top_k if self.top_k is None else self.top_k,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import time
 
 from textregion_ros.core.query import Query
 from textregion_ros.core.results import Answer
-from textregion_ros.node.frames import Frame
+from textregion_ros.node.frames import Source
 from textregion_ros.node.jobs import Turn
 from textregion_ros.node.scenes import Scenes
 
 
-def answer(turn: Turn, scenes: Scenes, frame: Frame, query: Query, guided: bool = False) -> Answer:
+def answer(turn: Turn, scenes: Scenes, frame: Source, query: Query, guided: bool = False) -> Answer:
     """Answer a query about a frame, and encode the frame only where it is not known.
 
     A query without texts is answered with the scene alone.

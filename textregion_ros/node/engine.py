@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-
 from textregion_ros.core.errors import (
     BadImage,
     BadQuery,
@@ -24,12 +22,12 @@ from textregion_ros.core.errors import (
     Timeout,
 )
 from textregion_ros.core.query import Query
-from textregion_ros.core.results import Answer
-from textregion_ros.core.text import shown
+from textregion_ros.core.results import Answer, Embedding
+from textregion_ros.core.shown import shown
 from textregion_ros.node.answering import answer
 from textregion_ros.node.cameras import Camera
 from textregion_ros.node.conversions.headers import SECOND
-from textregion_ros.node.frames import Closed, Frame, Freshness
+from textregion_ros.node.frames import Closed, Frame, Freshness, Picture
 from textregion_ros.node.gate import Gate
 from textregion_ros.node.jobs import Model, Priority, Turn, Worker
 from textregion_ros.node.scenes import Scenes
@@ -145,7 +143,7 @@ class Engine:
     def ask(
         self,
         query: Query,
-        source: Frame | str,
+        source: Picture | str,
         freshness: Freshness,
         timeout: float,
         limit: float,
@@ -171,7 +169,7 @@ class Engine:
         with self._saying_why():
             self._wait_for_model(wait_end)
             while True:
-                place = self._frame(source, freshness, wait_end)
+                place = self._source(source, freshness, wait_end)
                 try:
                     with self._answering.one():
                         job = self._submit(
@@ -187,8 +185,8 @@ class Engine:
                     if time.monotonic() >= wait_end:
                         raise
 
-    def embed(self, texts: Sequence[str], limit: float) -> tuple[str, np.ndarray]:
-        """Return the encoder's identity and unit vectors of texts, float32 Q×D.
+    def embed(self, texts: Sequence[str], limit: float) -> Embedding:
+        """Return vectors of texts.
 
         Args:
             texts: What to encode.
@@ -203,7 +201,9 @@ class Engine:
             self._wait_for_model(end)
             with self._answering.one():
                 job = self._submit(
-                    lambda turn: (turn.model.identity, turn.model.embed(texts, turn.check)),
+                    lambda turn: Embedding(
+                        turn.model.identity, turn.model.embed(texts, turn.check)
+                    ),
                     Priority.QUESTION,
                     end,
                 )
@@ -251,9 +251,9 @@ class Engine:
         with self._waiting.one():
             self.gate.wait(end - time.monotonic())
 
-    def _frame(self, source: Frame | str, freshness: Freshness, end: float) -> Frame | Camera:
+    def _source(self, source: Picture | str, freshness: Freshness, end: float) -> Picture | Camera:
         """Return the picture, or the camera as soon as it has an image that is fresh."""
-        if isinstance(source, Frame):
+        if isinstance(source, Picture):
             return source
         camera = self.camera(source)
 
@@ -282,7 +282,7 @@ class Engine:
         if not name:
             raise BadRequest(f"camera is empty and there are several: {known}")
         there_are = f"there are {known}" if known else "the only one has no name"
-        raise BadRequest(f"there is no camera {shown(name)}; {there_are}")
+        raise BadRequest(f'there is no camera "{shown(name)}"; {there_are}')
 
     def _result(self, job: futures.Future[Result], end: float, timeout: float) -> Result:
         try:
@@ -319,7 +319,7 @@ class Engine:
         return self._about(turn, camera, query, Freshness(), guided=False)
 
     def _answer(
-        self, turn: Turn, query: Query, source: Frame | Camera, freshness: Freshness, guided: bool
+        self, turn: Turn, query: Query, source: Picture | Camera, freshness: Freshness, guided: bool
     ) -> Answer:
         """Answer in the worker's thread, about the newest image that there is by now."""
         self.gate.check()

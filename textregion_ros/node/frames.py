@@ -6,8 +6,10 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
+from typing import Protocol
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -15,13 +17,80 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from textregion_ros.core.errors import BadImage, NoImage, Stale
 from textregion_ros.core.results import ImageHeader
 from textregion_ros.core.scene import Observation
-from textregion_ros.node.conversions.headers import SECOND, image_header, stamp_of
+from textregion_ros.node.conversions.depth import to_depth, to_intrinsics
+from textregion_ros.node.conversions.headers import SECOND, image_header, nanoseconds
 from textregion_ros.node.conversions.images import to_rgb
-from textregion_ros.node.conversions.intrinsics import intrinsics_of, metres_of
 from textregion_ros.space import Space, space_of
 
 AHEAD = 0.5  # s; a stamp that lies farther ahead of the clock tells nothing of the image's age
 Depth = Image | CompressedImage
+
+
+UNMATCHED = "depth and camera_info come, but not within depth_tolerance of the images' stamps"
+
+
+def picture_key(rgb: np.ndarray) -> bytes:
+    """Return what is equal for equal pictures uint8 H×W×3 and only for these."""
+    digest = hashlib.blake2b(repr(rgb.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(rgb).data)
+    return digest.digest()
+
+
+class Source(Protocol):
+    """An image that can be asked about."""
+
+    @property
+    def header(self) -> ImageHeader:
+        """Which image it is."""
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """The image as uint8 H×W×3."""
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal pictures and only for these."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it came from a camera."""
+
+    def observe(self) -> tuple[Observation, Space | None, str]:
+        """Return the image with its depth, what tells shapes, and why there is no depth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture that came with a request."""
+
+    observation: Observation
+    is_live = False
+
+    @property
+    def header(self) -> ImageHeader:
+        """The header that came with it."""
+        return self.observation.header
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """The picture as uint8 H×W×3."""
+        return self.observation.rgb
+
+    @cached_property
+    def key(self) -> bytes:
+        """Equal for equal pictures and only for these."""
+        return picture_key(self.rgb)
+
+    def observe(self) -> tuple[Observation, Space | None, str]:
+        """Return the picture, and what tells shapes, None without depth.
+
+        Raises:
+            BadImage: Its depth does not fit the picture.
+        """
+        depth, intrinsics = self.observation.depth, self.observation.intrinsics
+        if depth is None or intrinsics is None:
+            return self.observation, None, ""
+        return self.observation, space_of(depth, intrinsics, self.observation.image_size), ""
 
 
 class Frame:
@@ -30,27 +99,28 @@ class Frame:
     Nothing is converted before it is asked for.
     """
 
+    is_live = True
+
     def __init__(
         self,
         message: Image | CompressedImage,
-        camera: str | None = None,
+        camera: str = "",
         tolerance: int = 0,
         wait: float = 0.0,
-        max_pixels: int | None = None,
+        max_pixels: int = 0,
     ) -> None:
         """Keep an image.
 
         Args:
             message: The image.
-            camera: Name of its camera; None for a picture that came with a request.
+            camera: Name of its camera.
             tolerance: Longest time between the stamps of depth or camera_info and the image's, ns.
             wait: How long depth may come after the image, s; 0 for a camera without depth.
-            max_pixels: Most pixels that a picture may have; None for no limit.
+            max_pixels: Most pixels of the image and of its depth; 0 for any number.
         """
-        self.camera = camera
+        self.header = image_header(message.header, camera)
         self.expects_depth = wait > 0
         self.arrived = time.monotonic()
-        self.header: ImageHeader = image_header(message.header, camera or "")
         self._message = message
         self._tolerance = tolerance
         self._wait = wait
@@ -82,10 +152,7 @@ class Frame:
     def key(self) -> bytes:
         """Equal for equal pictures and only for these, whatever their stamps."""
         if self._key is None:
-            digest = hashlib.blake2b(digest_size=16)
-            digest.update(repr(self.rgb.shape).encode())
-            digest.update(np.ascontiguousarray(self.rgb).data)
-            self._key = digest.digest()
+            self._key = picture_key(self.rgb)
         return self._key
 
     def offer_depth(self, message: Depth) -> None:
@@ -101,10 +168,10 @@ class Frame:
                 self._info = message
 
     def _is_nearer(self, kind: str, message: Depth | CameraInfo, held: object) -> bool:
-        after = stamp_of(message.header) - self.stamp
+        after = nanoseconds(message.header.stamp) - self.stamp
         if after > self._tolerance:
             self._passed.add(kind)
-        apart = inf if held is None else abs(stamp_of(held.header) - self.stamp)
+        apart = inf if held is None else abs(nanoseconds(held.header.stamp) - self.stamp)
         return abs(after) <= self._tolerance and abs(after) < apart
 
     @property
@@ -122,32 +189,27 @@ class Frame:
         return max(self.arrived + self._wait - time.monotonic(), 0.0)
 
     def observe(self) -> tuple[Observation, Space | None, str]:
-        """Return the image with what depth has come for it.
+        """Return the image with the depth that has come for it.
 
         Returns:
             The observation; what tells shapes, None without depth; and why there is no depth
             though the camera has it, empty where nothing is wrong.
 
         Raises:
-            BadImage: The image cannot be converted; or the depth of a request cannot be used.
+            BadImage: The image cannot be converted.
         """
         with self._lock:
             depth, info = self._depth, self._info
+        plain = Observation(self.rgb, header=self.header)
         if depth is None or info is None:
-            missing = "" if not self.expects_depth else UNMATCHED
-            return Observation(self.rgb, header=self.header), None, missing
+            return plain, None, UNMATCHED if self.expects_depth else ""
         try:
-            metres, intrinsics = metres_of(depth, self._max_pixels), intrinsics_of(info)
-            space = space_of(metres, intrinsics, self.rgb.shape[:2])
+            metres, intrinsics = to_depth(depth, self._max_pixels), to_intrinsics(info)
+            space = space_of(metres, intrinsics, plain.image_size)
         except BadImage as error:
-            if self.camera is None:
-                raise
             # Depth of no use is no reason to withhold masks and boxes.
-            return Observation(self.rgb, header=self.header), None, str(error)
-        return Observation(self.rgb, metres, intrinsics, self.header), space, ""
-
-
-UNMATCHED = "depth and camera_info come, but not within depth_tolerance of the images' stamps"
+            return plain, None, str(error)
+        return replace(plain, depth=metres, intrinsics=intrinsics), space, ""
 
 
 @dataclass(frozen=True)

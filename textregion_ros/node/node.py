@@ -19,7 +19,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from textregion_ros.core.query import Query
 from textregion_ros.node import memory
 from textregion_ros.node.cameras import Camera, Inputs
-from textregion_ros.node.conversions import messages
 from textregion_ros.node.conversions.headers import SECOND
 from textregion_ros.node.diagnostics import Diagnostics
 from textregion_ros.node.engine import LOADING, Engine
@@ -86,7 +85,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
             self, self._engine, self._standing, self._failures, self.pending, self._free
         )
         self._diagnostics = Diagnostics(self, self._engine)
-        if messages.Detection2DArray is None:
+        if DETECTIONS.kind is None:
             self.get_logger().info("without vision_msgs there is no ~/detections")
         self._start()
 

@@ -7,8 +7,11 @@ from rclpy.publisher import Publisher
 
 from textregion_ros.app.drawing import draw
 from textregion_ros.core.results import Answer
-from textregion_ros.node.conversions import messages
+from textregion_ros.node.conversions.answers import grounding_array, scene_of
+from textregion_ros.node.conversions.headers import ros_header
 from textregion_ros.node.conversions.images import to_message
+from textregion_ros.node.conversions.regions import detections, label_image, region_tokens
+from textregion_ros.node.conversions.spatial import markers, object_points
 from textregion_ros.node.topics import OUTPUTS
 
 # Of the answers to the standing queries, and of those to single queries too.
@@ -48,27 +51,27 @@ class Outputs:
 
     def publish(self, answer: Answer, revision: int) -> None:
         """Publish the answer to the standing queries of that revision."""
-        if tokens := self._heard("tokens"):
-            tokens.publish(messages.region_tokens(answer))
+        if listened := self._heard("tokens"):
+            listened.publish(region_tokens(answer))
         if not answer.groundings:
             return
-        if groundings := self._heard("groundings"):
-            groundings.publish(messages.grounding_array(answer, revision))
-        if labels := self._heard("label_image"):
-            labels.publish(messages.label_image(answer))
-        if detections := self._heard("detections"):
-            detections.publish(messages.detections(answer))
+        if listened := self._heard("groundings"):
+            listened.publish(grounding_array(answer, revision))
+        if listened := self._heard("label_image"):
+            listened.publish(label_image(answer))
+        if listened := self._heard("detections"):
+            listened.publish(detections(answer))
         self.show(answer)
 
     def show(self, answer: Answer) -> None:
         """Publish what people look at, for the answer to a single query too."""
-        if overlay := self._heard("overlay"):
-            picture = draw(answer.scene.observation.rgb, answer.groundings)
-            overlay.publish(to_message(picture, messages.ros_header(answer.image)))
-        if markers := self._heard("markers"):
-            markers.publish(messages.markers(answer))
-        if points := self._heard("object_points"):
-            points.publish(messages.object_points(answer))
+        if listened := self._heard("overlay"):
+            picture = draw(scene_of(answer).observation.rgb, answer.groundings)
+            listened.publish(to_message(picture, ros_header(answer.image)))
+        if listened := self._heard("markers"):
+            listened.publish(markers(answer))
+        if listened := self._heard("object_points"):
+            listened.publish(object_points(answer))
 
     def destroy(self) -> None:
         """Take the publishers away."""

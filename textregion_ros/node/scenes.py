@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from textregion_ros.core.scene import EncodedFrame, Observation, Scene
-from textregion_ros.node.frames import Frame
+from textregion_ros.node.frames import Source
 from textregion_ros.node.jobs import Model
 from textregion_ros.node.likeness import blocks, difference
 
@@ -98,9 +98,9 @@ class Scenes:
         self.count = 0
         self._static_threshold = static_threshold
         self._last_seen: dict[str, Seen] = {}
-        self._last: tuple[Frame, Found] | None = None
+        self._last: tuple[Source, Found] | None = None
 
-    def of(self, model: Model, frame: Frame) -> Found:
+    def of(self, model: Model, frame: Source) -> Found:
         """Return the scene of a frame with all its regions.
 
         Raises:
@@ -109,7 +109,7 @@ class Scenes:
         return self._find(model, frame, lambda: model.encode(frame.rgb))
 
     def about(
-        self, model: Model, frame: Frame, texts: Sequence[str], negatives: Sequence[str]
+        self, model: Model, frame: Source, texts: Sequence[str], negatives: Sequence[str]
     ) -> Found:
         """Return a new frame's scene with the regions that the texts speak of.
 
@@ -121,7 +121,7 @@ class Scenes:
         """
         return self._find(model, frame, lambda: model.encode_for(frame.rgb, texts, negatives))
 
-    def _find(self, model: Model, frame: Frame, encode: Callable[[], Scene]) -> Found:
+    def _find(self, model: Model, frame: Source, encode: Callable[[], Scene]) -> Found:
         key, ms, reused = frame.key, 0.0, False
         looks = self._looks(frame)
         encoded = self.kept.get(key)
@@ -141,11 +141,12 @@ class Scenes:
         self.kept.put(key, encoded)
         return self._found(frame, encoded, ms, reused)
 
-    def _found(self, frame: Frame, encoded: EncodedFrame, ms: float, reused: bool) -> Found:
+    def _found(self, frame: Source, encoded: EncodedFrame, ms: float, reused: bool) -> Found:
         """Return the scene of a frame, the same one where it was asked about last too."""
         if self._last is not None and self._last[0] is frame:
             last = self._last[1]
-            if last.scene.encoded is encoded and (last.scene.space or not frame.expects_depth):
+            # Depth that was missed may have come since.
+            if last.scene.encoded is encoded and not last.fault:
                 return Found(last.scene, ms, reused, last.fault)
         observation, space, fault = frame.observe()
         found = Found(Scene(observation, encoded, space), ms, reused, fault)
@@ -157,12 +158,12 @@ class Scenes:
         if self._last is not None and self._last[1].scene.made_nbytes > most_bytes:
             self._last = None
 
-    def _looks(self, frame: Frame) -> np.ndarray | None:
-        if not self._static_threshold or frame.camera is None:
+    def _looks(self, frame: Source) -> np.ndarray | None:
+        if not self._static_threshold or not frame.is_live:
             return None
         return blocks(frame.rgb)
 
-    def _resting(self, frame: Frame, looks: np.ndarray) -> bytes | None:
+    def _resting(self, frame: Source, looks: np.ndarray) -> bytes | None:
         """Return the key of the camera's last encoded frame, where this one looks the same.
 
         The comparison is with the frame that was encoded, not with the last one: drift adds up.

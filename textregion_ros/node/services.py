@@ -11,14 +11,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from textregion_ros import msg, srv
-from textregion_ros.core.errors import BadImage, BadRequest, BadText, QueryFailed
+from textregion_ros.core.errors import BadRequest, BadText, QueryFailed
 from textregion_ros.core.query import Query
 from textregion_ros.core.results import Answer
 from textregion_ros.node import memory
-from textregion_ros.node.conversions import messages, requests
+from textregion_ros.node.conversions import answers, queries
 from textregion_ros.node.engine import Engine
 from textregion_ros.node.failures import Failures
-from textregion_ros.node.frames import Frame, Freshness
+from textregion_ros.node.frames import Freshness, Picture
 from textregion_ros.node.parameters import completed, limits, strings, value
 from textregion_ros.node.pending import Pending
 from textregion_ros.node.standing import StandingWork
@@ -77,49 +77,29 @@ class Services:
         with self._pending.one():
             try:
                 found = self._ask(request)
-                messages.fill_answer(response, found, masks=not request.without_masks)
+                answers.fill_answer(response, found, request.without_masks)
             except Exception as error:
-                return messages.fill_failure(response, self._failures.as_failure(error))
+                return answers.fill_failure(response, self._failures.as_failure(error))
             self._show(request, found)
             return response
 
     def _ask(self, request: srv.Query.Request) -> Answer:
         allowed = limits(self._node)
-        query = requests.query_of(request)
-        query.check()
+        query = queries.query_of(request)
         allowed.check(query)
-        source = self._source(request, allowed.image_pixels)
-        is_new = isinstance(source, Frame) or not self._standing.follows(request.camera)
-        freshness = Freshness(
-            requests.nanoseconds(request.newer_than, "newer_than"),
-            requests.nanoseconds(request.max_age, "max_age"),
-        )
+        given = queries.observation_of(request, allowed.image_pixels)
+        is_new = given is not None or not self._standing.follows(request.camera)
         found = self._engine.ask(
             completed(self._node, query),
-            source,
-            freshness,
-            min(requests.seconds(request.timeout, "timeout"), allowed.timeout),
+            Picture(given) if given else request.camera,
+            Freshness(queries.newer_than(request), queries.max_age(request)),
+            min(queries.timeout(request), allowed.timeout),
             allowed.timeout,
             guided=bool(value(self._node, "guided")) and is_new,
         )
         if not request.without_masks:
             self._check_size(found, allowed.reply_bytes)
         return found
-
-    def _source(self, request: srv.Query.Request, max_pixels: int) -> Frame | str:
-        """Return the picture that a request brings along, or else the name of a camera."""
-        requests.check_picture(request)
-        if not requests.is_given(request.image):
-            return request.camera
-        given = Frame(request.image, tolerance=requests.ANY_TIME, max_pixels=max_pixels)
-        try:
-            given.rgb  # noqa: B018 - a bad picture is refused before the query waits for anything
-        except BadImage as error:
-            raise BadRequest(f"image: {error}") from None
-        if requests.is_given(request.depth):
-            given.offer_depth(request.depth)
-            given.offer_info(request.camera_info)
-        return given
 
     def _check_size(self, found: Answer, most: int) -> None:
         regions = [region for grounding in found.groundings for region in grounding.regions]
@@ -156,13 +136,11 @@ class Services:
     ) -> srv.Embed.Response:
         with self._pending.one():
             try:
-                allowed, query = limits(self._node), Query(tuple(request.texts))
-                query.check()
-                allowed.check(query)
-                encoder, vectors = self._engine.embed(query.texts, allowed.timeout)
-                return messages.fill_vectors(response, encoder, vectors)
+                allowed, texts = limits(self._node), queries.texts_of(request)
+                allowed.check(Query(texts))
+                return answers.fill_embedding(response, self._engine.embed(texts, allowed.timeout))
             except Exception as error:
-                return messages.fill_failure(response, self._failures.as_failure(error))
+                return answers.fill_failure(response, self._failures.as_failure(error))
 
     # Standing queries
 
@@ -171,11 +149,11 @@ class Services:
     ) -> srv.SetQueries.Response:
         with self._pending.one():
             try:
-                self.replace_queries(requests.query_of(request))
+                self.replace_queries(queries.standing_query_of(request))
                 response.success = True
             except Exception as error:
                 response.message = str(self._failures.as_failure(error))
-            response.queries = messages.queries_message(self._standing.queries)
+            response.queries = queries.queries_message(self._standing.queries)
             self._standing.tick()
             return response
 
@@ -189,14 +167,14 @@ class Services:
             BadText, BadQuery: They can never be answered; those in force stay.
         """
         allowed = limits(self._node)
-        query.check_options()
+        query.check_standing()
         allowed.check(query)
         self._engine.check_texts((*query.texts, *query.negatives), allowed.timeout)
         self._put_in_force(query)
 
     def _put_in_force(self, query: Query) -> None:
         with self._replacing:  # so that what is published last is what is in force
-            self._queries.publish(messages.queries_message(self._standing.replace(query)))
+            self._queries.publish(queries.queries_message(self._standing.replace(query)))
 
     def _begin_queries(self) -> None:
         """Put the standing queries of the parameters in force."""

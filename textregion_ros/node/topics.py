@@ -8,7 +8,13 @@ from importlib import import_module
 
 @dataclass(frozen=True)
 class Topic:
-    """name: below `~/` where the node publishes it. type: as package/msg/Name."""
+    """A topic of the node.
+
+    Attributes:
+        name: Its name; below `~/` where the node publishes it.
+        type: Its type, as package/msg/Name.
+        description: What is on it.
+    """
 
     name: str
     type: str
@@ -35,13 +41,19 @@ INPUTS = (
         "depth",
         "sensor_msgs/msg/Image",
         "Depth aligned to the images: 16UC1 in millimetres, 32FC1 in metres; 0, NaN and infinity "
-        "are missing",
+        "are missing. With `depth_transport` at compressedDepth: "
+        "sensor_msgs/msg/CompressedImage on `depth/compressedDepth`",
     ),
     Topic(
         "camera_info",
         "sensor_msgs/msg/CameraInfo",
         "Intrinsics of the camera, stamped as the images are",
     ),
+)
+DETECTIONS = Topic(
+    "detections",
+    "vision_msgs/msg/Detection2DArray",
+    "The same answers for other packages; only where vision_msgs is installed",
 )
 OUTPUTS = (
     Topic(
@@ -75,11 +87,7 @@ OUTPUTS = (
         "sensor_msgs/msg/PointCloud2",
         "x, y, z (metres, in the image's frame) and rgb of what was found, and of nothing else",
     ),
-    Topic(
-        "detections",
-        "vision_msgs/msg/Detection2DArray",
-        "The same answers for other packages; only where vision_msgs is installed",
-    ),
+    DETECTIONS,
 )
 NODE_OUTPUTS = (
     Topic(
