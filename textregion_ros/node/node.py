@@ -40,6 +40,7 @@ from textregion_ros.node.pending import Pending
 from textregion_ros.node.scenes import KeptFrames, Scenes
 from textregion_ros.node.services import Services
 from textregion_ros.node.standing import Settings, StandingWork
+from textregion_ros.node.topics import DETECTIONS
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 UNCONFIGURED = "the node is not configured"
