@@ -179,5 +179,12 @@ class Scene:
             self._shapes[region] = self.space.shape(self.crop(region), self.box(region))
         return self._shapes[region]
 
+    @property
+    def made_nbytes(self) -> int:
+        """Bytes held by the masks and shapes made so far."""
+        crops = sum(crop.nbytes for crop in self._crops.values())
+        shapes = [shape for shape in self._shapes.values() if shape is not None]
+        return crops + sum(shape.points.nbytes + shape.pixels.nbytes for shape in shapes)
+
     def __repr__(self) -> str:
         return f"Scene({self.observation}, {self.encoded})"
