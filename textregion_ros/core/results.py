@@ -187,3 +187,20 @@ class Answer:
     reused: bool = False
     fault: str = ""
     scene: Scene | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Vectors of texts, to be compared with the tokens of regions.
+
+    Attributes:
+        encoder: Identity of the encoder; only tokens of the same one may be compared.
+        vectors: float32 Q×D, unit length, in the order of the texts.
+    """
+
+    encoder: str
+    vectors: np.ndarray
+
+    def __repr__(self) -> str:
+        texts, length = self.vectors.shape
+        return f"Embedding({texts}×{length}, {self.encoder})"

@@ -1,1 +1,1 @@
-"""Conversions between ROS messages and the types of core: the only place that fills or reads a message."""
+"""ROS messages to the types of core and back; no other part fills or reads a message."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import sys
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,15 +11,11 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from textregion_ros.regions.errors import BadImage
-
-# Both take (pixels, from, to) and call the same OpenCV conversions.
-try:
-    from cv_bridge.boost import cv_bridge_boost
-
-    convert_color = cv_bridge_boost.cvtColor2
-except Exception:  # one that was built for another numpy fails in many ways
-    from rosbags.image.image import convert_color
+from textregion_ros.core.errors import BadImage
+from textregion_ros.core.text import shown
+from textregion_ros.node.conversions.arrays import flat_array
+from textregion_ros.node.conversions.compressed import check_pixels, decode
+from textregion_ros.node.conversions.converter import converter
 
 
 @dataclass(frozen=True)
@@ -62,34 +56,27 @@ DEPTHS = {
 LEAST_MOSAIC = 3  # px; OpenCV leaves smaller Bayer images black
 # Without EXIF's rotation: boxes and masks are in the pixels of the sensor.
 AS_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-DEPTH_HEADER = struct.Struct("<iff")  # compressedDepth: format and quantisation constants
 
 
-def to_rgb(message: Image | CompressedImage) -> np.ndarray:
+def to_rgb(message: Image | CompressedImage, max_pixels: int | None = None) -> np.ndarray:
     """Return an image message as RGB uint8 H×W×3, px of the camera.
 
-    Takes an Image in any encoding of COLOURS, in either byte order, with any `step` that holds a
-    row, and a CompressedImage of any format that OpenCV decodes (jpeg, png, …). 16-bit values are
-    scaled by 255/65535. An rgb8 image without padding comes back as a view of the message's data.
-    Raises BadImage for every other encoding, for data that cannot be decoded, and where size, step
-    and data contradict each other.
+    16-bit values are scaled by 255/65535. An rgb8 image without padding comes back as a view of the
+    message's data.
+
+    Args:
+        message: An Image in any encoding of COLOURS, in either byte order, with any `step` that
+            holds a row; or a CompressedImage with a JPEG, PNG or TIFF.
+        max_pixels: Most pixels of a picture, looked at before it is decoded; None for any number.
+
+    Raises:
+        BadImage: The encoding is another one, the data cannot be decoded, size, step and data
+            contradict each other, or there are too many pixels.
     """
     if isinstance(message, CompressedImage):
-        return _decode_colours(message)
-    pixels = _pixels(message, COLOURS, "a colour image")
+        return _compressed_rgb(message, max_pixels)
+    pixels = stored_pixels(message, COLOURS, "a colour image", max_pixels)
     return _rgb(pixels, COLOURS[message.encoding].name)
-
-
-def to_depth(message: Image | CompressedImage) -> np.ndarray:
-    """Return a depth message as H×W: uint16 in millimetres, or float32 in metres.
-
-    Takes 16UC1 and mono16 (mm) and 32FC1 (m), and a CompressedImage that holds a 16-bit png or is
-    in image_transport's compressedDepth format (png). What is missing stays as it came: 0 in
-    millimetres; 0, NaN or infinite in metres. Raises BadImage as `to_rgb` does.
-    """
-    if isinstance(message, CompressedImage):
-        return _decode_depth(message)
-    return _pixels(message, DEPTHS, "a depth image")
 
 
 def _rgb(pixels: np.ndarray, name: str) -> np.ndarray:
@@ -99,20 +86,49 @@ def _rgb(pixels: np.ndarray, name: str) -> np.ndarray:
     height, width = pixels.shape[:2]
     if name.startswith("bayer") and min(height, width) < LEAST_MOSAIC:
         raise BadImage(f"the image is {width}×{height} px, too small to be {name}")
+    convert = converter()
     if pixels.dtype == np.uint8:
-        return convert_color(pixels, name, "rgb8")
-    wide = pixels if name == "rgb16" else convert_color(pixels, name, "rgb16")
+        return convert(pixels, name, "rgb8")
+    wide = pixels if name == "rgb16" else convert(pixels, name, "rgb16")
     return cv2.convertScaleAbs(wide, alpha=255 / 65535)
 
 
-def _pixels(message: Image, layouts: Mapping[str, Layout], kind: str) -> np.ndarray:
-    """Return the data as H×W or H×W×C in the machine's byte order, without what pads the rows."""
+def _compressed_rgb(message: CompressedImage, max_pixels: int | None) -> np.ndarray:
+    # The format begins with the encoding before the compression: a mosaic may still be one.
+    before = message.format.partition(";")[0].strip()
+    mosaic = before.startswith("bayer_") and before in COLOURS
+    flags = cv2.IMREAD_UNCHANGED if mosaic else AS_COLOUR
+    picture = decode(message.data, message.format, flags, max_pixels)
+    if picture.dtype not in (np.uint8, np.uint16):
+        name = shown(message.format)
+        raise BadImage(f"a picture of {picture.dtype} (format {name}) has no colours")
+    bits = 8 * picture.itemsize
+    if picture.ndim == 2:
+        return _rgb(picture, before.rstrip("168") + str(bits))
+    return _rgb(np.ascontiguousarray(picture[..., :3]), f"bgr{bits}")
+
+
+def stored_pixels(
+    message: Image, layouts: Mapping[str, Layout], kind: str, max_pixels: int | None = None
+) -> np.ndarray:
+    """Return an Image's data as H×W or H×W×C, in this machine's byte order and without padding.
+
+    Args:
+        message: The image.
+        layouts: The encodings that are wanted.
+        kind: What is wanted, for people.
+        max_pixels: Most pixels; None for any number.
+
+    Raises:
+        BadImage: As `to_rgb`.
+    """
     layout = layouts.get(message.encoding)
     if layout is None:
-        known = ", ".join(layouts)
         raise BadImage(
-            f'encoding "{message.encoding}" is not supported for {kind}; supported are {known}'
+            f"encoding {shown(message.encoding)} is not supported for {kind}; supported are "
+            + ", ".join(layouts)
         )
+    check_pixels(message.width, message.height, max_pixels)
     _check_size(message, layout)
     stored = np.dtype(layout.dtype).newbyteorder(">" if message.is_bigendian else "<")
     row = message.width * layout.channels * stored.itemsize
@@ -139,73 +155,31 @@ def _check_size(message: Image, layout: Layout) -> None:
         raise BadImage(f"step {step} × height {height} is not the data's length, {length} bytes")
 
 
-def _decode_colours(message: CompressedImage) -> np.ndarray:
-    # The format begins with the encoding before the compression: a mosaic may still be one.
-    before = message.format.partition(";")[0].strip()
-    mosaic = before.startswith("bayer_") and before in COLOURS
-    picture = _decode(message, message.data, cv2.IMREAD_UNCHANGED if mosaic else AS_COLOUR)
-    if picture.dtype not in (np.uint8, np.uint16):
-        raise BadImage(f'a picture of {picture.dtype} (format "{message.format}") has no colours')
-    bits = 8 * picture.itemsize
-    if picture.ndim == 2:
-        return _rgb(picture, before.rstrip("168") + str(bits))
-    return _rgb(np.ascontiguousarray(picture[..., :3]), f"bgr{bits}")
-
-
-def _decode_depth(message: CompressedImage) -> np.ndarray:
-    original, _, compression = (part.strip() for part in message.format.partition(";"))
-    if "compressedDepth" not in compression:
-        return _millimetres(message, message.data)
-    if "rvl" in compression.lower():
-        raise BadImage(f'format "{message.format}" is not supported; png is')
-    if len(message.data) <= DEPTH_HEADER.size:
-        raise BadImage(f"the compressed depth image is cut short: {len(message.data)} bytes")
-    stored = _millimetres(message, message.data[DEPTH_HEADER.size :])
-    if original != "32FC1":
-        return stored
-    # Metres are stored as the inverse: depth = a / (value - b), 0 for missing.
-    _, a, b = DEPTH_HEADER.unpack(bytes(message.data[: DEPTH_HEADER.size]))
-    with np.errstate(divide="ignore"):
-        metres = np.float32(a) / (stored.astype(np.float32) - np.float32(b))
-    return np.where(stored == 0, np.float32(np.nan), metres)
-
-
-def _millimetres(message: CompressedImage, data: array) -> np.ndarray:
-    picture = _decode(message, data, cv2.IMREAD_UNCHANGED)
-    if picture.dtype != np.uint16 or picture.ndim != 2:
-        raise BadImage(
-            f'a picture of {picture.dtype} (format "{message.format}") is no depth image'
-        )
-    return picture
-
-
-def _decode(message: CompressedImage, data: array, flags: int) -> np.ndarray:
-    """Decode to what OpenCV makes of it: H×W, or H×W×C in its order, BGR."""
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (cv2.error, ValueError):
-        picture = None
-    if picture is None:
-        raise BadImage(
-            f'the {len(data)} bytes of the compressed image (format "{message.format}") cannot be '
-            "decoded: they are cut short, damaged, or no picture"
-        )
-    return picture
+def is_given(image: Image) -> bool:
+    """Return whether the image of a request was filled in."""
+    return bool(image.encoding or image.width or image.height or image.data)
 
 
 def to_message(pixels: np.ndarray, header: Header) -> Image:
-    """Return uint8 or uint16 H×W as mono8 or mono16, or uint8 H×W×3 RGB as rgb8.
+    """Return an array as a message, in this machine's byte order.
 
-    The message has the header given and, in mono16, this machine's byte order.
+    Args:
+        pixels: uint8 H×W×3 RGB (rgb8), uint8 H×W (mono8) or uint16 H×W (mono16).
+        header: The message's header.
     """
-    data = array("B")
-    data.frombytes(np.ascontiguousarray(pixels).data.cast("B"))
+    encoding = f"mono{8 * pixels.itemsize}" if pixels.ndim == 2 else "rgb8"
+    return encoded_message(pixels, encoding, header)
+
+
+def encoded_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """Return an array H×W or H×W×C as a message of the encoding named."""
+    data = flat_array("B", pixels)
     return Image(
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],
-        encoding=f"mono{8 * pixels.itemsize}" if pixels.ndim == 2 else "rgb8",
+        encoding=encoding,
         is_bigendian=sys.byteorder == "big",
-        step=len(data) // pixels.shape[0],
+        step=len(data) // max(pixels.shape[0], 1),
         data=data,
     )

@@ -1,80 +1,78 @@
-"""Service requests to questions, and errors to refusals."""
+"""What is asked: requests to the types of core, and back."""
 
 from __future__ import annotations
 
+import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from sensor_msgs.msg import CameraInfo, Image
 
-from textregion_ros.node.answers import Freshness, Question, Refusal
-from textregion_ros.node.frames import SECOND, Frame
-from textregion_ros.regions import BadImage, BadQuery, BadText
-from textregion_ros.srv import Query, SetQueries
+from textregion_ros import msg
+from textregion_ros.core.errors import BadRequest
+from textregion_ros.core.query import Query
+from textregion_ros.node.conversions import headers
+from textregion_ros.node.conversions.headers import SECOND
+from textregion_ros.node.conversions.images import is_given
+from textregion_ros.srv import Query as QueryService
+from textregion_ros.srv import SetQueries
 
+OPEN = -1  # a threshold or top_k that is left to the node's parameters
 ANY_TIME = 1 << 63  # ns; stamps do not matter where image and depth come in one request
 
 
-def question(request: Query.Request | SetQueries.Request) -> Question:
-    """Return what is asked; a threshold of 0 leaves it open."""
-    return Question(
-        tuple(request.texts), tuple(request.negatives), request.threshold or None, request.top_k
+def query_of(message: QueryService.Request | SetQueries.Request | msg.Queries) -> Query:
+    """Return what is looked for, unchecked; None for a threshold or `top_k` that is left open."""
+    return Query(
+        tuple(message.texts),
+        tuple(message.negatives),
+        None if message.threshold < 0 else _short(message.threshold),
+        None if message.top_k < 0 else message.top_k,
     )
 
 
-def frame(request: Query.Request) -> Frame | None:
-    """Return the picture that a request brings along, or None where it brings none.
+def query_fields(query: Query) -> dict[str, object]:
+    """Return what `query_of` reads, as fields of a message."""
+    return {
+        "texts": list(query.texts),
+        "negatives": list(query.negatives),
+        "threshold": float(OPEN if query.threshold is None else query.threshold),
+        "top_k": OPEN if query.top_k is None else query.top_k,
+    }
 
-    Raises Refusal for a picture that cannot be read, and for depth without all that belongs to it.
+
+def _short(value: float) -> float:
+    """Return a float32 as the shortest number that it stands for: 0.3 and not 0.30000001."""
+    return float(str(np.float32(value)))
+
+
+def check_picture(request: QueryService.Request) -> None:
+    """Check that depth comes with all that belongs to it.
+
+    Raises:
+        BadRequest: There is depth without an image or without its camera.
     """
-    if not _is_given(request.image):
-        if _is_given(request.depth):
-            raise _bad("depth came without the image that it belongs to")
-        return None
-    given = Frame(request.image, tolerance=ANY_TIME)
-    try:
-        given.rgb  # noqa: B018 - a bad picture is refused before the query waits for anything
-    except BadImage as error:
-        raise _bad(f"image: {error}") from None
-    if _is_given(request.depth):
-        if request.camera_info == CameraInfo():
-            raise _bad("depth came without camera_info, which says how to read it")
-        given.offer(request.depth)
-        given.offer(request.camera_info)
-    return given
-
-
-def _is_given(image: Image) -> bool:
-    return bool(image.encoding or image.width or image.height or image.data)
-
-
-def freshness(request: Query.Request) -> Freshness:
-    """Return which camera frames may be used. Raises Refusal."""
-    return Freshness(
-        _nanoseconds(request.newer_than, "newer_than"), _nanoseconds(request.max_age, "max_age")
-    )
+    if not is_given(request.depth):
+        return
+    if not is_given(request.image):
+        raise BadRequest("depth came without the image that it belongs to")
+    if not (request.camera_info.width and request.camera_info.height):
+        raise BadRequest("depth came without camera_info, which says how to read it")
 
 
 def seconds(duration: Duration, name: str) -> float:
-    """Return a duration in seconds. Raises Refusal where it is negative."""
-    return _nanoseconds(duration, name) / SECOND
+    """Return a duration of a request, s.
+
+    Raises:
+        BadRequest: It is negative.
+    """
+    return nanoseconds(duration, name) / SECOND
 
 
-def _nanoseconds(time: Time | Duration, name: str) -> int:
-    nanoseconds = time.sec * SECOND + time.nanosec
-    if nanoseconds < 0:
-        raise _bad(f"{name} is negative")
-    return nanoseconds
+def nanoseconds(time: Time | Duration, name: str) -> int:
+    """Return a stamp or a duration of a request, ns.
 
-
-def _bad(sentence: str) -> Refusal:
-    return Refusal(Query.Response.BAD_REQUEST, sentence)
-
-
-def refusal(error: Exception) -> Refusal | None:
-    """Say as a status and a sentence what went wrong; None for what nobody foresaw."""
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, (BadText, BadQuery)):
-        return _bad(str(error))
-    if isinstance(error, BadImage):
-        return Refusal(Query.Response.ERROR, f"the camera's image is of no use: {error}")
-    return None
+    Raises:
+        BadRequest: It is negative.
+    """
+    value = headers.nanoseconds(time)
+    if value < 0:
+        raise BadRequest(f"{name} is negative")
+    return value

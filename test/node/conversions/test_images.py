@@ -1,4 +1,6 @@
 import struct
+import warnings
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -7,12 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from rosbags.image.image import convert_color
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from textregion_ros.node import images
-from textregion_ros.node.images import COLOURS, DEPTHS, to_depth, to_message, to_rgb
-from textregion_ros.regions import BadImage
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.errors import BadImage
+from textregion_ros.node.conversions import images
+from textregion_ros.node.conversions.depth import (
+    depth_message,
+    info_message,
+    intrinsics_of,
+    metres_of,
+)
+from textregion_ros.node.conversions.images import COLOURS, DEPTHS, to_message, to_rgb
 
 # What each encoding's channels are, of red, green, blue, alpha.
 ORDER = {
@@ -55,7 +64,7 @@ except Exception:
 def converter(request):
     """Run every test with each converter that is there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(images, "convert_color", CONVERTERS[request.param])
+        patch.setattr(images, "converter", lambda: CONVERTERS[request.param])
         yield CONVERTERS[request.param]
 
 
@@ -295,7 +304,7 @@ def test_pictures_cut_short_are_refused(data, kind):
 @given(content=st.binary(max_size=200), kind=st.sampled_from(["jpeg", "png", "h264", ""]))
 def test_what_is_no_picture_is_refused(content, kind):
     message = CompressedImage(format=kind, data=content)
-    for convert in (to_rgb, to_depth):
+    for convert in (to_rgb, metres_of):
         with pytest.raises(BadImage, match=f'format "{kind}".* cannot be decoded'):
             convert(message)
 
@@ -322,13 +331,13 @@ def test_another_encoding_is_refused_by_its_name(encoding):
 def test_depth_of_another_encoding_is_refused_by_its_name(encoding):
     message = message_of(np.zeros((2, 2, 3), np.uint8), encoding)
     with pytest.raises(BadImage, match=f'"{encoding}" is not supported for a depth .*16UC1'):
-        to_depth(message)
+        metres_of(message)
 
 
 @pytest.mark.parametrize("encoding", [*COLOURS, "16UC1", "32FC1"])
 @pytest.mark.parametrize("size", [(0, 4), (4, 0), (0, 0)])
 def test_an_image_without_pixels_is_refused(encoding, size):
-    convert = to_rgb if encoding in COLOURS else to_depth
+    convert = to_rgb if encoding in COLOURS else metres_of
     message = Image(height=size[0], width=size[1], encoding=encoding, step=32)
     with pytest.raises(BadImage, match="no pixel"):
         convert(message)
@@ -345,7 +354,7 @@ def test_step_and_data_that_disagree_are_refused(picture, change):
 
 @pytest.mark.parametrize("encoding", [*COLOURS, *DEPTHS])
 def test_a_step_too_short_for_a_row_is_refused(encoding):
-    convert = to_rgb if encoding in COLOURS else to_depth
+    convert = to_rgb if encoding in COLOURS else metres_of
     layout = (COLOURS if encoding in COLOURS else DEPTHS)[encoding]
     row = 4 * layout.channels * np.dtype(layout.dtype).itemsize
     message = Image(height=4, width=4, encoding=encoding, step=row - 1, data=bytes(4 * (row - 1)))
@@ -356,21 +365,24 @@ def test_a_step_too_short_for_a_row_is_refused(encoding):
 # Depth
 
 
+def assert_metres(read, expected):
+    """What is 0, negative or not finite is missing, and NaN."""
+    assert read.dtype == np.dtype("float32")
+    missing = ~(np.isfinite(expected) & (expected > 0))
+    np.testing.assert_allclose(read, np.where(missing, np.nan, expected), rtol=1e-6)
+
+
 @pytest.mark.parametrize("encoding", ["16UC1", "mono16"])
 @few
 @given(depth=SIZES.flatmap(lambda size: arrays.arrays(np.uint16, size)), padding=PADDING, big=BIG)
 def test_depth_in_millimetres_is_read(encoding, depth, padding, big):
-    read = to_depth(message_of(depth, encoding, padding, big))
-    assert read.dtype == np.dtype("uint16")
-    np.testing.assert_array_equal(read, depth)
+    assert_metres(metres_of(message_of(depth, encoding, padding, big)), depth / 1000)
 
 
 @few
 @given(depth=SIZES.flatmap(lambda size: arrays.arrays(np.float32, size)), padding=PADDING, big=BIG)
 def test_depth_in_metres_is_read(depth, padding, big):
-    read = to_depth(message_of(depth, "32FC1", padding, big))
-    assert read.dtype == np.dtype("float32")
-    np.testing.assert_array_equal(read, depth)
+    assert_metres(metres_of(message_of(depth, "32FC1", padding, big)), depth)
 
 
 @pytest.mark.parametrize("kind", ["16UC1; png compressed ", "png", "16UC1; compressedDepth png"])
@@ -379,9 +391,7 @@ def test_compressed_depth_in_millimetres_is_read(kind):
     message = compressed(depth, ".png", kind)
     if "compressedDepth" in kind:
         message.data = struct.pack("<iff", 0, 0.0, 0.0) + message.data.tobytes()
-    read = to_depth(message)
-    assert read.dtype == np.dtype("uint16")
-    np.testing.assert_array_equal(read, depth)
+    assert_metres(metres_of(message), depth / 1000)
 
 
 @pytest.mark.parametrize("kind", ["32FC1; compressedDepth", "32FC1; compressedDepth png"])
@@ -394,7 +404,7 @@ def test_compressed_depth_in_metres_is_read(kind):
     stored = np.where(np.isnan(depth), 0, np.round(a / np.fmax(depth, nearest) + b))
     message = compressed(stored.astype(np.uint16), ".png", kind)
     message.data = struct.pack("<iff", 0, a, b) + message.data.tobytes()
-    read = to_depth(message)
+    read = metres_of(message)
     assert read.dtype == np.dtype("float32")
     np.testing.assert_array_equal(np.isnan(read), np.isnan(depth))
     np.testing.assert_allclose(read, depth, rtol=depth[~np.isnan(depth)].max() / (2 * a) + 1e-4)
@@ -404,15 +414,70 @@ def test_compressed_depth_in_metres_is_read(kind):
 def test_compressed_depth_cut_short_is_refused(length):
     message = CompressedImage(format="16UC1; compressedDepth png", data=bytes(length))
     with pytest.raises(BadImage, match="cut short"):
-        to_depth(message)
+        metres_of(message)
 
 
 def test_compressed_depth_of_another_kind_is_refused():
     message = CompressedImage(format="16UC1; compressedDepth rvl", data=bytes(40))
     with pytest.raises(BadImage, match='"16UC1; compressedDepth rvl" is not supported'):
-        to_depth(message)
+        metres_of(message)
     with pytest.raises(BadImage, match=r"uint8 .* is no depth image"):
-        to_depth(compressed(np.zeros((4, 4, 3), np.uint8), ".jpg", "jpeg"))
+        metres_of(compressed(np.zeros((4, 4, 3), np.uint8), ".jpg", "jpeg"))
+
+
+# Pictures that are too large
+
+
+def bomb(size, kind):
+    """A flat picture of H×W, a few kB for many pixels."""
+    return compressed(np.zeros(size, np.uint16 if kind == ".png" else np.uint8), kind, kind[1:])
+
+
+@pytest.mark.parametrize("kind", [".png", ".jpg", ".tiff"])
+@pytest.mark.parametrize("convert", [to_rgb, metres_of])
+def test_a_picture_is_refused_by_its_header_before_it_is_decoded(kind, convert, monkeypatch):
+    message = bomb((300, 400), kind)
+    decode = Mock(side_effect=cv2.imdecode)
+    monkeypatch.setattr(cv2, "imdecode", decode)
+    with pytest.raises(BadImage, match=r"400×300 px, 120000 in all; at most 119999 are taken"):
+        convert(message, 119_999)
+    assert not decode.called
+    if kind != ".jpg":
+        assert convert(message, 120_000).shape[:2] == (300, 400)
+        assert decode.called
+
+
+def test_a_small_file_that_unpacks_to_many_pixels_costs_no_memory():
+    """Fault 8: a PNG of 105 kB that unpacks to 36 Mpx; also where Pillow itself would complain."""
+    message = bomb((20_000, 20_000), ".png")
+    assert len(message.data) < 1 << 20
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BadImage, match="20000×20000 px"):
+            to_rgb(message, 10_000_000)
+
+
+@pytest.mark.parametrize(("convert", "encoding"), [(to_rgb, "mono8"), (metres_of, "32FC1")])
+def test_pictures_that_are_not_compressed_are_bounded_too(convert, encoding):
+    pixels = np.ones((3, 4), np.uint8 if encoding == "mono8" else np.float32)
+    message = message_of(pixels, encoding)
+    assert convert(message, 12).shape[:2] == (3, 4)
+    with pytest.raises(BadImage, match="4×3 px, 12 in all; at most 11 are taken"):
+        convert(message, 11)
+
+
+@pytest.mark.parametrize("convert", [to_rgb, metres_of])
+@pytest.mark.parametrize("kind", [Image, CompressedImage])
+def test_what_a_sender_calls_its_picture_cannot_forge_a_log(convert, kind):
+    """Fault 28: names from outside are escaped and cut wherever they go into an error."""
+    name = "\x1b[31mred\nERROR forged line" + 1000 * "x"
+    message = Image(encoding=name) if kind is Image else CompressedImage(format=name, data=b"none")
+    with pytest.raises(BadImage) as raised:
+        convert(message)
+    sentence = str(raised.value)
+    assert sentence.isprintable()
+    assert "\\x1b[31mred\\nERROR" in sentence
+    assert len(sentence) < 600
 
 
 # To messages
@@ -435,3 +500,38 @@ def test_a_mask_becomes_a_mono_message(picture):
     message = to_message(mask, Header())
     assert (message.encoding, message.step) == ("mono8", mask.shape[1])
     assert bytes(message.data) == mask.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"), [("uint16", "16UC1"), ("float32", "32FC1"), ("float64", "32FC1")]
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_depth_comes_back_from_its_message(kind, encoding, order):
+    depth = np.array([[0, 1, 2], [3, 4, 5]], kind, order=order)
+    message = depth_message(depth, Header())
+    assert (message.encoding, message.height, message.width) == (encoding, 2, 3)
+    assert_metres(metres_of(message), depth / 1000 if kind == "uint16" else depth)
+
+
+# Intrinsics
+
+
+def test_a_rectified_image_has_the_intrinsics_of_p():
+    k = [2.0, 0.0, 1.0, 0.0, 2.0, 0.5, 0.0, 0.0, 1.0]
+    p = [4.0, 0.0, 1.5, 0.0, 0.0, 5.0, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    info = CameraInfo(width=3, height=2, k=k)
+    assert intrinsics_of(info) == Intrinsics(2.0, 2.0, 1.0, 0.5, 3, 2)
+    info.p = p
+    assert intrinsics_of(info) == Intrinsics(4.0, 5.0, 1.5, 0.5, 3, 2)
+
+
+@pytest.mark.parametrize("focal", [0.0, -1.0, np.nan, np.inf])
+def test_a_camera_that_is_not_calibrated_is_refused(focal):
+    k = [focal, 0.0, 1.0, 0.0, 2.0, 0.5, 0.0, 0.0, 1.0]
+    with pytest.raises(BadImage, match="not that of a calibrated camera"):
+        intrinsics_of(CameraInfo(width=3, height=2, k=k))
+
+
+def test_intrinsics_come_back_from_their_message():
+    camera = Intrinsics(500.0, 510.0, 320.5, 240.5, 640, 480)
+    assert intrinsics_of(info_message(camera, Header())) == camera

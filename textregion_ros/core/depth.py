@@ -1,0 +1,28 @@
+"""Depth images as metres."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from textregion_ros.core.errors import BadImage
+
+
+def depth_metres(depth: np.ndarray) -> np.ndarray:
+    """Return depth as float32 H×W, m, NaN where it is missing: 0, negative, NaN or infinite.
+
+    Args:
+        depth: H×W; uint16 in mm, or floating point in m.
+
+    Raises:
+        BadImage: The array has another shape or type.
+    """
+    if depth.ndim != 2:
+        raise BadImage(f"depth has the shape {depth.shape} and must be H×W")
+    if depth.dtype == np.uint16:
+        metres = depth.astype(np.float32) / np.float32(1000)
+    elif np.issubdtype(depth.dtype, np.floating):
+        metres = depth.astype(np.float32)
+    else:
+        raise BadImage(f"depth is {depth.dtype} and must be uint16 (mm) or floating point (m)")
+    metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
+    return metres
