@@ -2,28 +2,41 @@ import gc
 import threading
 import time
 import weakref
+from concurrent import futures
 
 import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from textregion_ros.node.answers import Freshness, Question, Refusal
+from textregion_ros.core.errors import (
+    BadQuery,
+    BadRequest,
+    BadText,
+    Busy,
+    NoImage,
+    NotReady,
+    Stale,
+    Timeout,
+)
+from textregion_ros.core.query import Query
+from textregion_ros.core.results import Grounding, ImageHeader
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
 from textregion_ros.node.cameras import Camera
-from textregion_ros.node.encodings import Encodings, KeptFrames
-from textregion_ros.node.engine import MOST_WAITING, Engine
-from textregion_ros.node.frames import Frame
-from textregion_ros.node.images import to_message
-from textregion_ros.node.worker import NotLoaded
-from textregion_ros.regions import EncodedFrame, Grounding
-from textregion_ros.srv import Query
+from textregion_ros.node.conversions.images import to_message
+from textregion_ros.node.engine import MOST_ANSWERING, MOST_WAITING, Engine
+from textregion_ros.node.frames import Freshness, Picture
+from textregion_ros.node.jobs import NotLoaded
+from textregion_ros.node.scenes import KeptFrames, Scenes
 
-QUESTION = Question(("red mug",))
+MUG = Query(("red mug",), top_k=1)
 ANY = Freshness()
 NOW = 100_000_000_000
 
 
 class FakeModel:
-    """Answers with the first pixel of the frame as the score; may be held up, or fail."""
+    """Answers with the first pixel of the image as the score; may be held up, or fail."""
+
+    identity = "first pixel"
 
     def __init__(self):
         self.encoded = []
@@ -31,6 +44,7 @@ class FakeModel:
         self.go.set()
         self.began = threading.Event()
         self.threads = set()
+        self.texts = []
         self.broken = False
         self.error = RuntimeError("the model broke")
 
@@ -42,10 +56,17 @@ class FakeModel:
             raise self.error
         self.encoded.append(int(rgb[0, 0, 0]))
         none = np.zeros((0, 4))
-        return EncodedFrame((1, 1), none, none, np.full((1, 1), rgb[0, 0, 0]), none)
+        encoded = EncodedFrame((1, 1), none, none, np.full((1, 1), rgb[0, 0, 0]), none)
+        return Scene(Observation(rgb), encoded)
 
-    def ground(self, frame, texts, negatives, threshold, top_k):
-        score = float(frame.tokens[0, 0])
+    def embed(self, texts, between):
+        self.texts += texts
+        for _ in texts:
+            between()
+        return np.zeros((len(texts), 1), np.float32)
+
+    def ground(self, scene, texts, negatives, threshold, top_k):
+        score = float(scene.tokens[0, 0])
         return [Grounding(text, True, score, (), None) for text in texts]
 
 
@@ -55,8 +76,8 @@ def image(value=0, seconds=0):
     return to_message(np.full((1, 1, 3), value, np.uint8), header)
 
 
-def frame(value=0, seconds=0):
-    return Frame(image(value, seconds))
+def picture(value=0):
+    return Picture(Observation(np.full((1, 1, 3), value, np.uint8), header=ImageHeader("", 5)))
 
 
 @pytest.fixture
@@ -64,14 +85,14 @@ def model():
     return FakeModel()
 
 
-def encodings():
-    return Encodings(KeptFrames(2, 1 << 20))
+def scenes():
+    return Scenes(KeptFrames(2, 1 << 20))
 
 
 @pytest.fixture
 def engine(model):
     engine = Engine(lambda: NOW)
-    engine.load(lambda: model, encodings())
+    engine.load(lambda: model, scenes())
     engine.start({"": Camera()})
     yield engine
     model.go.set()
@@ -82,11 +103,11 @@ def put(engine, value=0, seconds=0, camera=""):
     engine.cameras[camera].put_image(image(value, seconds), is_busy=engine.worker.is_busy)
 
 
-def ask(engine, given=None, freshness=ANY, timeout=0.0, camera=""):
-    return engine.ask(QUESTION, given, freshness, timeout, camera)
+def ask(engine, source="", freshness=ANY, timeout=0.0, limit=30.0):
+    return engine.ask(MUG, source, freshness, timeout, limit)
 
 
-def in_thread(function, *arguments):
+def in_thread(function, *arguments, name=None):
     """Start the function and return a function that waits for what it returned or raised."""
     outcome = []
 
@@ -96,7 +117,7 @@ def in_thread(function, *arguments):
         except Exception as error:
             outcome.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, name=name)
     thread.start()
 
     def result():
@@ -124,7 +145,7 @@ def test_the_newest_frame_is_the_newest_when_the_work_begins(engine, model):
     put(engine, 1)
     first = in_thread(ask, engine)
     assert model.began.wait(30)
-    second = in_thread(ask, engine, None, ANY, 20.0)
+    second = in_thread(ask, engine, "", ANY, 20.0)
     put(engine, 2)
     put(engine, 3)
     model.go.set()
@@ -146,23 +167,22 @@ def test_a_kept_frame_is_not_encoded_again(engine, model):
     again = ask(engine)
     assert again.encode_ms == 0.0
     assert again.query_ms > 0.0
-    assert ask(engine, given=frame(5)).encode_ms == 0.0
+    assert ask(engine, source=picture(5)).encode_ms == 0.0
     assert model.encoded == [5]
 
 
 def test_a_frame_given_comes_before_the_camera(engine):
     put(engine, 1)
-    given = frame(9)
+    given = picture(9)
     answer = ask(engine, given, Freshness(newer_than=10**18))
-    assert answer.frame is given
+    assert answer.image == given.header
     assert answer.groundings[0].score == 9.0
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.05])
 def test_no_image(engine, timeout):
-    with pytest.raises(Refusal, match="no camera image") as refusal:
+    with pytest.raises(NoImage, match="no camera image"):
         ask(engine, timeout=timeout)
-    assert refusal.value.status == Query.Response.NO_IMAGE
 
 
 @pytest.mark.parametrize(
@@ -176,9 +196,8 @@ def test_no_image(engine, timeout):
 @pytest.mark.parametrize("timeout", [0.0, 0.05])
 def test_a_stale_image(engine, freshness, sentence, timeout):
     put(engine, seconds=50)
-    with pytest.raises(Refusal, match=sentence) as refusal:
+    with pytest.raises(Stale, match=sentence):
         ask(engine, freshness=freshness, timeout=timeout)
-    assert refusal.value.status == Query.Response.STALE
 
 
 @pytest.mark.parametrize(
@@ -191,7 +210,7 @@ def test_an_image_that_is_just_fresh(engine, freshness):
 
 def test_a_query_waits_for_a_newer_image(engine):
     put(engine, 1, seconds=50)
-    answer = in_thread(ask, engine, None, Freshness(newer_than=50_000_000_000), 20.0)
+    answer = in_thread(ask, engine, "", Freshness(newer_than=50_000_000_000), 20.0)
     put(engine, 2, seconds=50)
     put(engine, 3, seconds=51)
     assert answer().groundings[0].score == 3.0
@@ -200,9 +219,8 @@ def test_a_query_waits_for_a_newer_image(engine):
 def test_work_that_takes_too_long(engine, model):
     model.go.clear()
     put(engine, 1)
-    with pytest.raises(Refusal, match=r"no answer within 0\.050 s") as refusal:
+    with pytest.raises(Timeout, match=r"no answer within 0\.050 s"):
         ask(engine, timeout=0.05)
-    assert refusal.value.status == Query.Response.TIMEOUT
     model.go.set()
     assert ask(engine, timeout=20.0).groundings[0].found
 
@@ -226,30 +244,126 @@ def test_one_thread_has_the_model(engine, model):
     assert model.threads != {threading.get_ident()}
 
 
-def test_too_many_queries_are_turned_away(engine, model):
+def hold(engine, model, count):
+    """Have so many queries being answered, none of which ends before `model.go`."""
     model.go.clear()
     put(engine, 1)
-    waiting = [in_thread(ask, engine) for _ in range(MOST_WAITING)]
+    pending = [in_thread(ask, engine) for _ in range(count)]
     assert model.began.wait(30)
-    while engine._places.acquire(blocking=False):  # until all of them have their place
-        engine._places.release()
-    with pytest.raises(Refusal, match="waiting already") as refusal:
+    return pending
+
+
+def refused_as_busy(engine, *arguments):
+    try:
+        ask(engine, *arguments)
+    except Busy:
+        return True
+    except (NoImage, Stale, Timeout):
+        pass
+    return False
+
+
+def test_a_surplus_of_queries_is_told_that_the_node_is_busy(engine, model):
+    """The surplus had no reply at all."""
+    pending = hold(engine, model, MOST_ANSWERING)
+    wait_for(lambda: refused_as_busy(engine, picture(9), ANY, 0.01))
+    with pytest.raises(Busy, match=f"{MOST_ANSWERING} queries are being answered already"):
         ask(engine)
-    assert refusal.value.status == Query.Response.NOT_READY
     model.go.set()
-    assert all(result().groundings for result in waiting)
+    assert all(result().groundings for result in pending)
     assert ask(engine).groundings
+
+
+def test_those_who_wait_for_an_image_keep_nobody_from_an_answer(engine):
+    """Eight dead clients with long timeouts kept everybody out."""
+    late = Freshness(newer_than=10**18)
+    pending = [in_thread(ask, engine, "", late, 30.0) for _ in range(MOST_WAITING)]
+    wait_for(lambda: refused_as_busy(engine, "", late, 0.01))
+    put(engine, 1)
+    assert ask(engine).groundings[0].found
+    assert ask(engine, source=picture(3)).groundings[0].score == 3.0
+    engine.stop("the node is not active")
+    assert {type(result()) for result in pending} == {NotReady}
+
+
+def test_the_time_of_a_query_is_bounded_where_it_sets_no_limit(engine, model):
+    hold(engine, model, 1)
+    with pytest.raises(Timeout, match=r"no answer within 0\.050 s"):
+        ask(engine, limit=0.05)
+
+
+def test_work_that_nobody_waits_for_any_more_is_not_begun(engine, model):
+    (working,) = hold(engine, model, 1)
+    with pytest.raises(Timeout):
+        ask(engine, source=picture(7), timeout=0.05)
+    model.go.set()
+    working()
+    assert ask(engine, source=picture(8)).groundings[0].score == 8.0
+    assert model.encoded == [1, 8]
+
+
+def test_many_texts_are_given_up_when_the_time_is_up(engine, model):
+    """Sixty new sentences were encoded to the end after the reply had gone."""
+    begun, go = threading.Event(), threading.Event()
+
+    def embed(texts, between):
+        for _ in texts:
+            model.texts.append("one")
+            begun.set()
+            assert go.wait(30)
+            between()
+
+    model.embed = embed
+    put(engine, 1)
+    many = Query(tuple(f"thing {number}" for number in range(60)), top_k=1)
+    with pytest.raises(Timeout):
+        engine.ask(many, "", ANY, 0.05, 30.0)
+    assert begun.wait(30)
+    go.set()
+    wait_for(lambda: not engine.worker.is_busy)
+    assert model.texts == ["one"]
+    assert model.encoded == []
+
+
+def test_an_answer_that_is_ready_as_the_time_runs_out_is_the_answer(engine, monkeypatch):
+    """It became an error with a traceback."""
+    put(engine, 1)
+    original = futures.Future.result
+
+    def result(job, timeout=None):
+        if timeout is not None:
+            wait_for(job.done)
+            raise futures.TimeoutError
+        return original(job)
+
+    monkeypatch.setattr(futures.Future, "result", result)
+    assert ask(engine).groundings[0].score == 1.0
+
+
+def test_vectors_of_texts(engine):
+    found = engine.embed(["red mug", "spoon"], 30.0)
+    assert (found.encoder, found.vectors.shape) == ("first pixel", (2, 1))
+
+
+def test_texts_are_checked_where_there_is_a_model(engine, model):
+    def embed(texts, between):
+        raise BadText("too long")
+
+    model.embed = embed
+    with pytest.raises(BadText, match="too long"):
+        engine.check_texts(["red mug"], 30.0)
+    engine.unload("no model")
+    engine.check_texts(["red mug"], 30.0)
 
 
 def test_a_model_that_is_still_being_loaded(model):
     loaded = threading.Event()
     engine = Engine(lambda: NOW)
-    loading = in_thread(engine.load, lambda: loaded.wait(30) and model, encodings())
+    loading = in_thread(engine.load, lambda: loaded.wait(30) and model, scenes())
     wait_for(lambda: engine.worker)
-    with pytest.raises(Refusal, match="still being loaded") as refusal:
-        ask(engine, given=frame(1))
-    assert refusal.value.status == Query.Response.NOT_READY
-    waiting = in_thread(ask, engine, frame(1), ANY, 20.0)
+    with pytest.raises(NotReady, match="still being loaded"):
+        ask(engine, source=picture(1))
+    waiting = in_thread(ask, engine, picture(1), ANY, 20.0)
     loaded.set()
     assert loading() is model
     engine.start({"": Camera()})
@@ -263,48 +377,43 @@ def test_a_model_that_cannot_be_loaded():
 
     engine = Engine(lambda: NOW)
     with pytest.raises(NotLoaded, match="could not be loaded: weights are missing"):
-        engine.load(load, encodings())
+        engine.load(load, scenes())
     engine.unload("no model")
 
 
 def test_stopping_sends_away_who_waits_for_an_image(engine):
-    waiting = in_thread(ask, engine, None, ANY, 30.0)
+    waiting = in_thread(ask, engine, "", ANY, 30.0)
     engine.stop("the node is not active")
-    assert isinstance(waiting(), Refusal)
-    assert waiting().status == Query.Response.NOT_READY
+    assert isinstance(waiting(), NotReady)
     assert str(waiting()) == "the node is not active"
 
 
-def test_stopping_waits_for_the_work_and_sends_away_what_is_behind_it(engine, model):
+def test_stopping_sends_away_who_is_waited_on_and_who_is_behind(engine, model):
     model.go.clear()
     put(engine, 1)
     working = in_thread(ask, engine)
     assert model.began.wait(30)
-    behind = in_thread(ask, engine, frame(2), ANY, 30.0)
+    behind = in_thread(ask, engine, picture(2), ANY, 30.0)
     stopping = in_thread(engine.stop, "the node is not active")
-    wait_for(lambda: engine.gate.why)
+    assert isinstance(working(), NotReady)
+    assert (type(behind()), str(behind())) == (NotReady, "the node is not active")
     model.go.set()
     stopping()
-    assert working().groundings[0].score == 1.0
-    assert isinstance(behind(), Refusal)
     assert model.encoded == [1]
 
 
-def test_unloading_sends_away_who_is_behind_the_work(engine, model):
+def test_unloading_answers_everybody_at_once_however_long_the_work_takes(engine, model):
     """Pitfall 4, silence: who waits without a time limit is told too."""
     model.go.clear()
     put(engine, 1)
     working = in_thread(ask, engine)
     assert model.began.wait(30)
-    behind = in_thread(ask, engine, frame(2))
-    wait_for(lambda: engine._places._value == MOST_WAITING - 2)
-    time.sleep(0.1)
+    behind = in_thread(ask, engine, picture(2))
     unloading = in_thread(engine.unload, "the node is shutting down")
-    wait_for(lambda: engine.gate.why)
-    assert str(behind()) == "the node is shutting down"
+    assert isinstance(working(), NotReady)
+    assert (type(behind()), str(behind())) == (NotReady, "the node is shutting down")
     model.go.set()
     unloading()
-    assert working().groundings[0].score == 1.0
 
 
 def test_a_time_limit_of_the_model_itself_is_an_error(engine, model):
@@ -319,35 +428,40 @@ def test_images_from_before_a_stop_are_forgotten(engine):
     put(engine, 1)
     engine.stop("the node is not active")
     engine.start({"": Camera()})
-    with pytest.raises(Refusal, match="no camera image"):
+    with pytest.raises(NoImage, match="no camera image"):
         ask(engine)
 
 
 def test_a_model_is_let_go_of():
     engine = Engine(lambda: NOW)
-    let_go = weakref.ref(engine.load(FakeModel, encodings()))
+    let_go = weakref.ref(engine.load(FakeModel, scenes()))
     engine.start({"": Camera()})
     put(engine, 1)
     ask(engine)
     engine.unload("the node is not configured")
-    with pytest.raises(Refusal, match="not configured"):
-        ask(engine, given=frame(1), timeout=20.0)
+    with pytest.raises(NotReady, match="not configured"):
+        ask(engine, source=picture(1), timeout=20.0)
     gc.collect()
     assert let_go() is None
 
 
-def test_a_frame_that_grows_too_old_while_the_worker_is_busy_is_waited_for_again(model):
-    now = [NOW]
-    engine = Engine(lambda: now[0])
-    engine.load(lambda: model, encodings())
+def test_an_image_that_grows_too_old_while_the_worker_is_busy_is_waited_for_again(model):
+    now, looked = [NOW], threading.Event()
+
+    def clock():
+        if threading.current_thread().name == "waits":
+            looked.set()
+        return now[0]
+
+    engine = Engine(clock)
+    engine.load(lambda: model, scenes())
     engine.start({"": Camera()})
     model.go.clear()
     put(engine, 1, seconds=99)
     busy = in_thread(ask, engine)
     assert model.began.wait(30)
-    waiting = in_thread(ask, engine, None, Freshness(max_age=2_000_000_000), 20.0)
-    wait_for(lambda: engine._places._value == MOST_WAITING - 2)
-    time.sleep(0.1)
+    waiting = in_thread(ask, engine, "", Freshness(max_age=2_000_000_000), 20.0, name="waits")
+    assert looked.wait(30)
     now[0] += 5_000_000_000
     model.go.set()
     assert busy().groundings[0].score == 1.0
@@ -366,9 +480,9 @@ def two_cameras(engine):
 def test_the_camera_is_asked_for_by_name(two_cameras):
     put(two_cameras, 1, camera="left")
     put(two_cameras, 2, camera="right")
-    assert ask(two_cameras, camera="left").groundings[0].score == 1.0
-    answer = ask(two_cameras, camera="right")
-    assert (answer.groundings[0].score, answer.frame.camera) == (2.0, "right")
+    assert ask(two_cameras, "left").groundings[0].score == 1.0
+    answer = ask(two_cameras, "right")
+    assert (answer.groundings[0].score, answer.image.camera) == (2.0, "right")
 
 
 @pytest.mark.parametrize(
@@ -379,16 +493,15 @@ def test_the_camera_is_asked_for_by_name(two_cameras):
     ],
 )
 def test_a_camera_that_is_not_there(two_cameras, name, sentence):
-    with pytest.raises(Refusal) as refusal:
-        ask(two_cameras, camera=name)
-    assert refusal.value.status == Query.Response.BAD_REQUEST
+    with pytest.raises(BadRequest) as refusal:
+        ask(two_cameras, name)
     assert str(refusal.value) == sentence
-    assert ask(two_cameras, given=frame(7), camera=name).groundings[0].score == 7.0
+    assert ask(two_cameras, source=picture(7)).groundings[0].score == 7.0
 
 
 def test_a_camera_without_a_name_has_none(engine):
-    with pytest.raises(Refusal, match='no camera "left"; the only one has no name'):
-        ask(engine, camera="left")
+    with pytest.raises(BadRequest, match='no camera "left"; the only one has no name'):
+        ask(engine, "left")
 
 
 def test_images_that_nobody_used_while_the_worker_was_busy_are_counted(engine, model):
@@ -407,17 +520,26 @@ def test_images_that_nobody_used_while_the_worker_was_busy_are_counted(engine, m
 
 
 @pytest.mark.parametrize(
-    ("question", "sentence"),
+    ("query", "kind", "sentence"),
     [
-        (Question(()), "texts is empty"),
-        (Question(("red mug", " \t")), "text 2 is blank"),
-        (Question(("red mug",), ("",)), "negative 1 is blank"),
-        (Question(("red mug",), (), 1.5), "threshold is 1.5 and must be 0..1"),
-        (Question(("red mug",), (), -0.5), "threshold is -0.5"),
-        (Question(("red mug",), (), float("nan")), "threshold is nan"),
+        (Query(()), BadText, "texts is empty"),
+        (Query(("red mug", " \t")), BadText, "text 2 is blank"),
+        (Query(("red mug",), ("",)), BadText, "negative 1 is blank"),
+        (Query(("red mug",), (), 1.5), BadQuery, "threshold is 1.5 and must be within 0..1"),
+        (Query(("red mug",), (), -0.5), BadQuery, "threshold is -0.5"),
+        (Query(("red mug",), (), float("nan")), BadQuery, "threshold is nan"),
+        (Query(("red mug",), top_k=-1), BadQuery, "top_k is -1"),
     ],
 )
-def test_a_question_that_is_wrong(question, sentence):
-    with pytest.raises(Refusal, match=sentence) as refusal:
-        question.check()
-    assert refusal.value.status == Query.Response.BAD_REQUEST
+def test_a_query_that_is_wrong(query, kind, sentence):
+    with pytest.raises(kind, match=sentence):
+        query.check()
+
+
+def test_standing_queries_may_be_none_but_not_wrong():
+    """With no texts nothing was checked."""
+    Query(()).check_standing()
+    with pytest.raises(BadQuery):
+        Query((), (), float("nan")).check_standing()
+    with pytest.raises(BadText):
+        Query((), (" ",)).check_standing()

@@ -7,9 +7,12 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from textregion_ros.node.frames import Closed, Frame, Mailbox
-from textregion_ros.node.images import to_message
-from textregion_ros.regions import BadImage
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.errors import BadImage, NoImage, Stale
+from textregion_ros.core.scene import Observation
+from textregion_ros.node.cameras import Camera
+from textregion_ros.node.conversions.images import to_message
+from textregion_ros.node.frames import UNMATCHED, Closed, Frame, Freshness, Mailbox, Picture
 
 
 def frame(value=0, seconds=0, size=(2, 3)):
@@ -66,7 +69,7 @@ def test_waiting_ends_with_the_frame_that_fits():
     late = frame(seconds=2)
     sender = threading.Timer(0.05, mailbox.put, [late])
     sender.start()
-    assert mailbox.wait(lambda newest: newest.stamp == late.stamp, timeout=30.0)
+    assert mailbox.wait(lambda newest: newest.stamp == late.stamp, timeout=30.0) is late
     assert mailbox.newest is late
 
 
@@ -85,49 +88,85 @@ def test_closing_sends_away_who_waits():
 
 def test_depth_within_the_tolerance_belongs_to_the_frame():
     frame = camera_frame(1000)
-    frame.offer(depth(1020, metres=2.0))
-    frame.offer(info(980))
-    assert (frame.space.depth == 2.0).all()
-    assert (frame.space.camera.fx, frame.space.camera.cx) == (2.0, 1.0)
+    frame.offer_depth(depth(1020, metres=2.0))
+    frame.offer_info(info(980))
+    observation, space, fault = frame.observe()
+    assert (observation.depth == 2.0).all()
+    assert (observation.intrinsics.fx, observation.intrinsics.cx) == (2.0, 1.0)
+    assert (space is not None, fault) == (True, "")
 
 
 @pytest.mark.parametrize("apart", [-21, 21, 10**9])
 def test_depth_of_another_moment_does_not(apart):
     """Pitfall 5, wrong stamps: depth of another moment is no depth."""
     frame = camera_frame(1000)
-    frame.offer(depth(1000 + apart))
-    frame.offer(info(1000))
-    assert frame.space is None
+    frame.offer_depth(depth(1000 + apart))
+    frame.offer_info(info(1000))
+    assert frame.observe()[1] is None
 
 
 def test_the_nearest_depth_is_taken():
     frame = camera_frame(1000)
     for stamp, metres in ((985, 1.0), (1005, 2.0), (1015, 3.0)):
-        frame.offer(depth(stamp, metres))
-    frame.offer(info(1000))
-    assert (frame.space.depth == 2.0).all()
+        frame.offer_depth(depth(stamp, metres))
+    frame.offer_info(info(1000))
+    assert (frame.observe()[0].depth == 2.0).all()
 
 
 def test_without_camera_info_there_is_no_space():
     frame = camera_frame(1000)
-    frame.offer(depth(1000))
-    assert frame.space is None
+    frame.offer_depth(depth(1000))
+    assert frame.observe()[1] is None
 
 
-def test_depth_that_comes_late_is_waited_for():
-    frame = camera_frame(1000, wait=30.0)
-    frame.offer(info(1000))
-    threading.Timer(0.05, frame.offer, [depth(1000)]).start()
-    assert frame.space is not None
+def test_an_image_is_ready_when_its_depth_has_come():
+    mailbox, late = Mailbox(), camera_frame(1000, wait=30.0)
+    mailbox.put(late)
+    assert mailbox.newest is None
+    late.offer_info(info(1000))
+    threading.Timer(0.05, lambda: (late.offer_depth(depth(1000)), mailbox.wake())).start()
+    assert mailbox.wait(lambda newest: newest is late, timeout=20.0) is late
+    assert late.observe()[1] is not None
 
 
 def test_nobody_waits_for_depth_that_has_passed():
     frame = camera_frame(1000, wait=30.0)
-    start = time.monotonic()
-    frame.offer(info(1000))
-    frame.offer(depth(2000))
-    assert frame.space is None
-    assert time.monotonic() - start < 20.0
+    assert not frame.is_settled
+    frame.offer_info(info(1000))
+    frame.offer_depth(depth(2000))
+    assert frame.is_settled
+    assert frame.observe()[1:] == (None, UNMATCHED)
+
+
+def test_depth_is_waited_for_no_longer_than_it_may_take():
+    mailbox, late = Mailbox(), camera_frame(1000, wait=0.05)
+    mailbox.put(late)
+    assert mailbox.wait(lambda newest: newest is late, timeout=20.0) is late
+
+
+def test_an_image_that_waits_for_its_depth_keeps_its_place_while_newer_ones_come():
+    """Else, at a high rate, none would ever be ready."""
+    mailbox, frames = Mailbox(), [camera_frame(1000 * n, wait=30.0) for n in range(1, 4)]
+    for frame in frames:
+        mailbox.put(frame)
+    frames[0].offer_depth(depth(1000))
+    frames[0].offer_info(info(1000))
+    assert mailbox.newest is frames[0]
+    frames[2].offer_depth(depth(3000))
+    frames[2].offer_info(info(3000))
+    assert mailbox.newest is frames[2]
+
+
+def test_a_camera_whose_depth_has_ceased_is_not_waited_for(monkeypatch):
+    camera = Camera(tolerance=20)
+    camera.put_info(info(1000))
+    camera.put_depth(depth(1000))
+    camera.put_image(stamped(to_message(np.zeros((2, 3, 3), np.uint8), Header()), 900))
+    assert camera.mailbox.newest is None
+    later = time.monotonic() + 5.0
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    camera.put_image(stamped(to_message(np.ones((2, 3, 3), np.uint8), Header()), 6000))
+    assert camera.mailbox.newest.stamp == 6000
 
 
 @pytest.mark.parametrize(
@@ -141,17 +180,51 @@ def test_nobody_waits_for_depth_that_has_passed():
 def test_depth_that_does_not_fit_the_image(depth, info, sentence):
     """Pitfall 5, wrong resolution: depth that is not aligned is refused."""
     frame = camera_frame(1000)
-    frame.offer(depth)
-    frame.offer(info)
-    with pytest.raises(BadImage, match=sentence):
-        _ = frame.space
+    frame.offer_depth(depth)
+    frame.offer_info(info)
+    observation, space, fault = frame.observe()
+    assert (observation.depth, space) == (None, None)
+    assert sentence in fault
+
+
+def test_depth_that_does_not_fit_a_picture_of_ones_own_is_refused():
+    camera = Intrinsics(2.0, 2.0, 1.0, 1.0, 6, 4)
+    rgb = np.zeros((2, 3, 3), np.uint8)
+    given = Picture(Observation(rgb, np.ones((4, 6), np.float32), camera))
+    with pytest.raises(BadImage, match="6×4"):
+        given.observe()
+
+
+def test_the_age_of_an_image_from_the_future_is_not_known():
+    """After the clock was set back the old image counted as fresh."""
+    image, limit = frame(seconds=100), Freshness(max_age=10**9)
+    limit.check(image, 100 * 10**9)
+    with pytest.raises(Stale, match=r"10\.000 s ahead of the node's clock"):
+        limit.check(image, 90 * 10**9)
+    Freshness().check(image, 90 * 10**9)
+
+
+def test_an_image_is_at_least_as_old_as_it_has_been_here(monkeypatch):
+    image = frame(seconds=100)
+    later = time.monotonic() + 5.0
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    with pytest.raises(Stale, match="5.* s old"):
+        Freshness(max_age=10**9).check(image, 100 * 10**9)
+
+
+def test_what_came_before_the_clock_was_set_back_is_forgotten():
+    camera = Camera()
+    camera.put_image(to_message(np.zeros((2, 3, 3), np.uint8), Header()))
+    camera.forget()
+    with pytest.raises(NoImage):
+        Freshness().check(camera.mailbox.newest, 0)
 
 
 def test_a_rectified_image_has_the_intrinsics_of_p():
     message = info(1000)
     message.p = [4.0, 0.0, 1.5, 0.0, 0.0, 5.0, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0]
     frame = camera_frame(1000)
-    frame.offer(depth(1000))
-    frame.offer(message)
-    camera = frame.space.camera
+    frame.offer_depth(depth(1000))
+    frame.offer_info(message)
+    camera = frame.observe()[0].intrinsics
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (4.0, 5.0, 1.5, 0.5)
