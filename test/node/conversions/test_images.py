@@ -310,8 +310,9 @@ def test_what_is_no_picture_is_refused(content, kind):
 
 
 def test_a_compressed_picture_of_reals_is_refused():
-    message = compressed(np.ones((4, 4, 3), np.float32), ".tiff", "tiff")
-    with pytest.raises(BadImage, match=r"a picture of float32 .* has no colours"):
+    message = compressed(np.ones((4, 4), np.float32), ".tiff", "tiff")
+    # Which of the two depends on OpenCV's version.
+    with pytest.raises(BadImage, match=r"of float32 .* has no colours|cannot be decoded"):
         to_rgb(message)
 
 
@@ -442,7 +443,7 @@ def test_a_picture_is_refused_by_its_header_before_it_is_decoded(kind, convert, 
     with pytest.raises(BadImage, match=r"400×300 px, 120000 in all; at most 119999 are taken"):
         convert(message, 119_999)
     assert not decode.called
-    if kind != ".jpg":
+    if convert is to_rgb or kind == ".png":  # the others are no depth images
         assert convert(message, 120_000).shape[:2] == (300, 400)
         assert decode.called
 
