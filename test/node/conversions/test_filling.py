@@ -4,46 +4,45 @@ import sys
 
 import numpy as np
 import pytest
-from std_msgs.msg import Header
 
-from textregion_ros.geometry import Camera, region_shape
-from textregion_ros.node import messages
-from textregion_ros.node.answers import Answer
-from textregion_ros.node.frames import Frame
-from textregion_ros.node.images import to_message
-from textregion_ros.regions import EncodedFrame, Grounding, Region
-from textregion_ros.srv import Query
+from test.support.answers import answer_of, grounding_of, region_of, scene_of
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.results import Pose, RegionShape
+from textregion_ros.node.conversions import messages, regions, spatial
+from textregion_ros.srv import Embed, Query
 
 FILL = {
     "reply": lambda answer: messages.fill_answer(Query.Response(), answer),
     "groundings": lambda answer: messages.grounding_array(answer, 1),
-    "tokens": messages.region_tokens,
-    "label_image": messages.label_image,
-    "markers": messages.markers,
-    "object_points": messages.object_points,
+    "vectors": lambda answer: messages.fill_vectors(Embed.Response(), "", answer.scene.tokens),
+    "tokens": regions.region_tokens,
+    "label_image": regions.label_image,
+    "markers": spatial.markers,
+    "object_points": spatial.object_points,
 }
 
 
 def answer_at(height, width):
     """Two regions with shapes in a picture of that size, and tokens as long as it is wide."""
-    camera = Camera(width, width, width / 2, height / 2, width, height)
-    regions = []
-    for number in range(2):
-        mask = np.zeros((height, width), bool)
-        rows = slice(number * height // 2, (2 * number + 1) * height // 4)
-        mask[rows, : width // 2] = True
-        box = (0, rows.start, width // 2, rows.stop - rows.start)
-        regions.append(Region(number, box, mask, 0.9 - number / 10, 0.5))
-    depth = np.ones((height, width), np.float32)
-    shapes = {region.id: region_shape(region.mask, depth, camera, None) for region in regions}
-    assert all(shapes.values())
-    masks = np.zeros((2, 4, 4), np.float16)
-    boxes = np.array([region.box for region in regions], np.int32)
+    camera = Intrinsics(width, width, width / 2, height / 2, width, height)
+    boxes = [(0, n * height // 2, width // 2, height // 4) for n in range(2)]
+    shapes = {number: shape_at(box, camera) for number, box in enumerate(boxes)}
     tokens = np.ones((2, width), np.float32)
-    encoded = EncodedFrame((height, width), masks, boxes, tokens, np.eye(2))
-    frame = Frame(to_message(np.zeros((height, width, 3), np.uint8), Header()))
-    grounding = Grounding("red mug", True, 0.9, tuple(regions), regions[0].box)
-    return Answer(frame, [grounding], 1.0, 1.0, encoded, shapes)
+    scene = scene_of(np.zeros((height, width, 3), np.uint8), boxes, shapes, tokens)
+    found = [
+        region_of(box, number, size=(height, width), pose=shapes[number].pose)
+        for number, box in enumerate(boxes)
+    ]
+    return answer_of(scene, grounding_of("red mug", *found))
+
+
+def shape_at(box, camera):
+    """The pixels of a box, all of them 1 m away."""
+    x, y, w, h = box
+    v, u = (np.ravel(axis) for axis in np.mgrid[y : y + h, x : x + w])
+    points = camera.points(u, v, np.ones(len(u)))
+    pose = Pose(points.mean(0), points.mean(0), np.array([0, 0, 0, 1.0]), np.ptp(points, 0))
+    return RegionShape(points, (v * camera.width + u).astype(np.int32), pose)
 
 
 def steps(function, *arguments):

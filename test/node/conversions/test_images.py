@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.errors import BadImage
 from textregion_ros.node.conversions import images
+from textregion_ros.node.conversions.converter import converter
 from textregion_ros.node.conversions.depth import (
     depth_message,
     info_message,
@@ -52,16 +53,13 @@ PADDING, BIG = st.integers(0, 5), st.booleans()
 few = settings(max_examples=20)  # for each of many encodings
 
 
-try:
-    from cv_bridge.boost.cv_bridge_boost import cvtColor2
-
-    CONVERTERS = {"rosbags-image": convert_color, "cv_bridge": cvtColor2}
-except Exception:
-    CONVERTERS = {"rosbags-image": convert_color}
+CONVERTERS = {"rosbags-image": convert_color}
+if converter() is not convert_color:  # which has tried cv_bridge in a process of its own
+    CONVERTERS["cv_bridge"] = converter()
 
 
 @pytest.fixture(autouse=True, scope="module", params=CONVERTERS)
-def converter(request):
+def chosen(request):
     """Run every test with each converter that is there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "converter", lambda: CONVERTERS[request.param])
@@ -212,7 +210,7 @@ def test_a_mosaic_too_small_to_fill_is_refused(size):
 
 
 @pytest.mark.parametrize("encoding", COLOURS)
-def test_converters_agree_to_the_bit(encoding, converter):
+def test_converters_agree_to_the_bit(encoding, chosen):
     layout = COLOURS[encoding]
     limits = np.iinfo(layout.dtype)
     shape = (64, 96, layout.channels) if layout.channels > 1 else (64, 96)
@@ -221,7 +219,7 @@ def test_converters_agree_to_the_bit(encoding, converter):
     if layout.name == f"rgb{bits}":
         return
     expected = convert_color(pixels, layout.name, f"rgb{bits}")
-    np.testing.assert_array_equal(converter(pixels, layout.name, f"rgb{bits}"), expected)
+    np.testing.assert_array_equal(chosen(pixels, layout.name, f"rgb{bits}"), expected)
     if bits == 16:
         expected = eight_bits(expected)
     np.testing.assert_array_equal(to_rgb(message_of(pixels, encoding, 3, big=True)), expected)
@@ -310,8 +308,9 @@ def test_what_is_no_picture_is_refused(content, kind):
 
 
 def test_a_compressed_picture_of_reals_is_refused():
-    message = compressed(np.ones((4, 4, 3), np.float32), ".tiff", "tiff")
-    with pytest.raises(BadImage, match=r"a picture of float32 .* has no colours"):
+    message = compressed(np.ones((4, 4), np.float32), ".tiff", "tiff")
+    # Which of the two depends on OpenCV's version.
+    with pytest.raises(BadImage, match=r"of float32 .* has no colours|cannot be decoded"):
         to_rgb(message)
 
 
@@ -442,7 +441,7 @@ def test_a_picture_is_refused_by_its_header_before_it_is_decoded(kind, convert, 
     with pytest.raises(BadImage, match=r"400×300 px, 120000 in all; at most 119999 are taken"):
         convert(message, 119_999)
     assert not decode.called
-    if kind != ".jpg":
+    if convert is to_rgb or kind == ".png":  # the others are no depth images
         assert convert(message, 120_000).shape[:2] == (300, 400)
         assert decode.called
 

@@ -5,26 +5,28 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
-from textregion_ros.geometry import RegionShape
-from textregion_ros.node import messages
-from textregion_ros.node.answers import Answer, Question, Refusal
-from textregion_ros.node.frames import Frame
-from textregion_ros.node.images import to_message
-from textregion_ros.regions import EncodedFrame, Grounding, Region
-from textregion_ros.srv import Query
+from test.support.answers import answer_of, grounding_of, region_of, scene_of
+from textregion_ros.core import errors
+from textregion_ros.core.palette import colour
+from textregion_ros.core.query import Query, StandingQueries
+from textregion_ros.core.results import (
+    Answer,
+    Grounding,
+    ImageHeader,
+    Pose,
+    Region,
+    RegionShape,
+)
+from textregion_ros.core.status import Status
+from textregion_ros.node.conversions import messages, regions, spatial
+from textregion_ros.srv import Embed
+from textregion_ros.srv import Query as QueryService
 
-HEADER = Header(frame_id="camera")
-FRAME = Frame(to_message(np.zeros((8, 9, 3), np.uint8), HEADER))
-
-
-def region(box, fill=None, size=(8, 9)):
-    x, y, width, height = box
-    mask = np.zeros(size, bool)
-    mask[y : y + height, x : x + width] = True if fill is None else fill
-    return Region(3, box, mask, 0.75, 0.25)
+IMAGE = ImageHeader("left", 12_000_000_034, "camera")
+HEADER = messages.ros_header(IMAGE)
+BLACK = np.zeros((8, 9, 3), np.uint8)
 
 
 @given(
@@ -34,7 +36,7 @@ def region(box, fill=None, size=(8, 9)):
 def test_the_mask_is_cropped_to_the_box(box, seed):
     width, height = box[2:]
     fill = np.random.default_rng(seed).random((height, width)) > 0.5
-    message = messages.region_message(region(box, fill), HEADER)
+    message = messages.region_message(region_of(box, fill=fill), HEADER)
     roi = message.box
     assert (roi.x_offset, roi.y_offset, roi.width, roi.height) == box
     assert (message.mask.width, message.mask.height, message.mask.step) == (width, height, width)
@@ -45,63 +47,111 @@ def test_the_mask_is_cropped_to_the_box(box, seed):
 
 
 def test_a_region_has_its_number_and_scores_and_no_pose():
-    message = messages.region_message(region((1, 2, 3, 4)), HEADER)
+    message = messages.region_message(region_of((1, 2, 3, 4)), HEADER)
     assert (message.id, message.score, message.margin) == (3, 0.75, 0.25)
     assert not message.has_pose
 
 
 def test_numpy_numbers_are_taken():
     box = tuple(np.array([1, 2, 3, 4], np.int32))
-    one = Region(np.int64(3), box, np.ones((8, 9), bool), np.float32(0.5), np.float32(0.5))
-    grounding = Grounding("red mug", np.bool_(True), np.float32(0.5), (one,), box)
-    message = messages.grounding_message(grounding, HEADER, {})
+    half = np.float32(0.5)
+    one = Region(np.int64(3), box, np.ones((4, 3), bool), (8, 9), half, half)
+    grounding = Grounding("red mug", np.bool_(True), half, (one,), box)
+    message = messages.grounding_message(grounding, HEADER)
     assert (message.found, message.score, message.box.height) == (True, 0.5, 4)
 
 
 def answer(*scores):
-    return Answer(
-        FRAME,
-        [Grounding(f"text {i}", score >= 0.5, score, (), None) for i, score in enumerate(scores)],
-        encode_ms=12.0,
-        query_ms=3.0,
-    )
+    found = [
+        Grounding(f"text {number}", score >= 0.5, score, unknown=("zorb",) if score == 0 else ())
+        for number, score in enumerate(scores)
+    ]
+    return answer_of(scene_of(BLACK, header=IMAGE), *found)
 
 
 def test_an_answer_with_something_found():
-    response = messages.fill_answer(Query.Response(), answer(0.25, 0.75))
-    assert (response.status, response.message) == (Query.Response.OK, "")
-    assert [g.text for g in response.groundings] == ["text 0", "text 1"]
-    assert [g.found for g in response.groundings] == [False, True]
+    response = messages.fill_answer(QueryService.Response(), answer(0.25, 0.75, 0.0))
+    assert (response.status, response.message) == (Status.OK, "")
+    assert [g.text for g in response.groundings] == ["text 0", "text 1", "text 2"]
+    assert [g.found for g in response.groundings] == [False, True, False]
+    assert [list(g.unknown) for g in response.groundings] == [[], [], ["zorb"]]
     assert (response.encode_ms, response.query_ms) == (12.0, 3.0)
     assert response.header == HEADER
+    assert (response.header.stamp.sec, response.header.stamp.nanosec) == (12, 34)
+    assert (response.image_height, response.image_width) == (8, 9)
 
 
 def test_an_answer_with_nothing_found_is_not_an_error():
-    response = messages.fill_answer(Query.Response(), answer(0.25, 0.375))
-    assert response.status == Query.Response.NOT_FOUND
+    response = messages.fill_answer(QueryService.Response(), answer(0.25, 0.375))
+    assert response.status == Status.NOT_FOUND
     assert response.message == 'nothing was found; the best was "text 1", 0.375'
     assert len(response.groundings) == 2
 
 
-def test_a_refusal_has_a_status_and_a_sentence():
-    refusal = Refusal(Query.Response.STALE, "too old")
-    response = messages.fill_refusal(Query.Response(), refusal)
-    assert (response.status, response.message) == (Query.Response.STALE, "too old")
-    assert response.groundings == []
+def test_words_that_the_profile_does_not_know_are_named():
+    """Fault 18."""
+    response = messages.fill_answer(QueryService.Response(), answer(0.0, 0.25, 0.0))
+    assert response.message.endswith('0.250; the profile does not know "zorb"')
+
+
+def test_masks_can_be_left_out():
+    """Fault 36."""
+    found = answer_of(scene_of(BLACK), grounding_of("mug", region_of((1, 2, 3, 4))))
+    whole = messages.fill_answer(QueryService.Response(), found).groundings[0].regions[0]
+    light = messages.fill_answer(QueryService.Response(), found, masks=False)
+    light = light.groundings[0].regions[0]
+    assert (len(whole.mask.data), len(light.mask.data)) == (12, 0)
+    assert light.mask == type(light.mask)()
+    assert (light.box, light.score) == (whole.box, whole.score)
+
+
+def test_an_answer_out_of_a_message_cannot_be_sent():
+    with pytest.raises(ValueError, match="has no scene"):
+        messages.fill_answer(QueryService.Response(), Answer(IMAGE))
+
+
+@pytest.mark.parametrize("kind", [QueryService.Response, Embed.Response])
+def test_a_failure_has_a_status_and_a_sentence(kind):
+    response = messages.fill_failure(kind(), errors.Stale("too old"))
+    assert (response.status, response.message) == (Status.STALE, "too old")
+    without = messages.fill_failure(kind(), errors.Unavailable("gone"))
+    assert without.status == Status.ERROR
+
+
+def test_what_a_failure_says_cannot_forge_a_log():
+    """Fault 28."""
+    failure = errors.NodeError("\x1b[2J\nERROR " + 5000 * "x")
+    response = messages.fill_failure(QueryService.Response(), failure)
+    assert response.message.isprintable()
+    assert response.message.startswith("\\x1b[2J\\nERROR x")
+    assert len(response.message) <= 1000
+
+
+def test_vectors_are_sent_with_their_encoder():
+    vectors = np.random.default_rng(0).normal(size=(2, 5))
+    response = messages.fill_vectors(Embed.Response(), "an encoder", vectors)
+    assert (response.status, response.encoder, response.dimension) == (Status.OK, "an encoder", 5)
+    np.testing.assert_array_equal(np.reshape(response.vectors, (2, 5)), vectors.astype(np.float32))
 
 
 def test_standing_answers_name_their_queries():
     message = messages.grounding_array(answer(0.75), revision=7)
     assert message.revision == 7
     assert message.header == HEADER
+    assert (message.image_height, message.image_width) == (8, 9)
     assert message.groundings[0].found
 
 
 def test_standing_queries_are_told():
-    message = messages.queries_message(Question(("mug",), ("table",), 0.25, 2), revision=4)
+    standing = StandingQueries(4, Query(("mug",), ("table",), 0.25, 2))
+    message = messages.queries_message(standing)
     assert (message.revision, message.threshold, message.top_k) == (4, 0.25, 2)
     assert (message.texts, message.negatives) == (["mug"], ["table"])
-    assert messages.queries_message(Question(("mug",)), 5).threshold == pytest.approx(0.0)
+
+
+def test_what_standing_queries_leave_open_is_negative():
+    message = messages.queries_message(StandingQueries(5, Query(("mug",))))
+    assert (message.threshold, message.top_k) == (-1.0, -1)
 
 
 # In space
@@ -116,25 +166,34 @@ def shape(pixels, z=0.5):
     return RegionShape(
         points=points,
         pixels=np.array(pixels, np.int32),
-        centroid=points.mean(0, dtype=np.float64),
-        position=np.array([0.1, 0.2, 0.6]),
-        orientation=np.array([0.0, 0.0, 1.0, 0.0]),
-        size=np.array([0.3, 0.2, 0.0]),
+        pose=Pose(
+            centroid=points.mean(0, dtype=np.float64),
+            position=np.array([0.1, 0.2, 0.6]),
+            orientation=np.array([0.0, 0.0, 1.0, 0.0]),
+            size=np.array([0.3, 0.2, 0.0]),
+        ),
     )
 
 
-def numbered(number, box, score=0.75):
-    return Region(number, box, region(box).mask, score, 0.25)
+BOXES = [(0, 0, 2, 2), (2, 3, 4, 2), (4, 4, 2, 2), (0, 0, 1, 1)]
 
 
-def answer_in_space(shapes, *groundings):
-    found = [Grounding(text, bool(rs), 0.5, tuple(rs), None) for text, *rs in groundings]
-    frame = Frame(to_message(COLOURS, HEADER))
-    return Answer(frame, found, 12.0, 3.0, shapes=shapes, reused=True)
+def answer_in_space(shapes, **texts):
+    """An answer whose texts found the regions of those numbers, with scores where given."""
+    scene = scene_of(COLOURS, BOXES, shapes, header=IMAGE)
+
+    def found(entry):
+        number, score = entry if isinstance(entry, tuple) else (entry, 0.75)
+        known = shapes.get(number)
+        return region_of(BOXES[number], number, score=score, pose=known and known.pose)
+
+    groundings = [grounding_of(text, *map(found, entries)) for text, entries in texts.items()]
+    return answer_of(scene, *groundings, reused=True)
 
 
-def test_a_region_with_a_shape_has_centroid_pose_and_size():
-    message = messages.region_message(region((1, 2, 3, 4)), HEADER, shape([0, 1], 0.5))
+def test_a_region_with_a_pose_has_centroid_pose_and_size():
+    posed = region_of((1, 2, 3, 4), pose=shape([0, 1]).pose)
+    message = messages.region_message(posed, HEADER)
     assert message.has_pose
     assert message.centroid.x == pytest.approx(0.05)
     assert message.centroid.z == pytest.approx(0.5)
@@ -144,11 +203,10 @@ def test_a_region_with_a_shape_has_centroid_pose_and_size():
     assert (message.size.x, message.size.y, message.size.z) == (0.3, 0.2, 0.0)
 
 
-def test_only_regions_with_a_shape_have_a_pose_in_every_kind_of_answer():
-    pair = ("mug", numbered(1, (0, 0, 2, 2)), numbered(2, (4, 4, 2, 2)))
-    found = answer_in_space({2: shape([40, 41])}, pair)
+def test_only_regions_with_a_pose_have_one_in_every_kind_of_answer():
+    found = answer_in_space({2: shape([40, 41])}, mug=[1, 2])
     for message in (
-        messages.fill_answer(Query.Response(), found),
+        messages.fill_answer(QueryService.Response(), found),
         messages.grounding_array(found, 1),
     ):
         assert [r.has_pose for r in message.groundings[0].regions] == [False, True]
@@ -156,11 +214,10 @@ def test_only_regions_with_a_shape_have_a_pose_in_every_kind_of_answer():
 
 
 def test_markers_clear_what_was_and_have_names_of_their_own():
-    one, two = numbered(1, (0, 0, 2, 2)), numbered(2, (4, 4, 2, 2))
-    found = answer_in_space(
-        {1: shape([0]), 2: shape([40])}, ("mug", one, two), ("cup", one), ("mug", one), ("bowl",)
-    )
-    clear, *shown = messages.markers(found).markers
+    shapes = {1: shape([0]), 2: shape([40])}
+    found = answer_in_space(shapes, mug=[1, 2], cup=[1], bowl=[])
+    twice = answer_of(found.scene, *found.groundings, found.groundings[0])
+    clear, *shown = spatial.markers(twice).markers
     assert clear.action == Marker.DELETEALL
     assert all(marker.header == HEADER for marker in (clear, *shown))
     assert len({(marker.ns, marker.id) for marker in shown}) == len(shown) == 6
@@ -173,18 +230,20 @@ def test_markers_clear_what_was_and_have_names_of_their_own():
     assert all(axis > 0 for box in boxes for axis in (box.scale.x, box.scale.y, box.scale.z))
     assert boxes[0].pose.position.z == 0.6
     assert labels[0].text == "mug 0.75"
-    assert boxes[0].color != boxes[2].color
+    for box, number in zip(boxes, (0, 0, 1), strict=True):
+        shade = (box.color.r, box.color.g, box.color.b)
+        assert shade == pytest.approx(np.divide(colour(number), 255))
 
 
 def test_markers_of_an_answer_without_shapes_only_clear():
-    found = answer_in_space({}, ("mug", numbered(1, (0, 0, 2, 2))))
-    assert [marker.action for marker in messages.markers(found).markers] == [Marker.DELETEALL]
+    shown = spatial.markers(answer_in_space({}, mug=[1])).markers
+    assert [marker.action for marker in shown] == [Marker.DELETEALL]
 
 
 @given(st.lists(st.sets(st.integers(0, 71), min_size=1), max_size=4))
 def test_a_cloud_holds_every_pixel_of_the_shapes_once_in_its_colour(groups):
-    shapes = {n: shape(sorted(pixels)) for n, pixels in enumerate(groups)}
-    cloud = messages.object_points(answer_in_space(shapes))
+    shapes = {number: shape(sorted(pixels)) for number, pixels in enumerate(groups)}
+    cloud = spatial.object_points(answer_in_space(shapes, mug=list(shapes), cup=list(shapes)[:1]))
     pixels = sorted(set().union(*groups))
     assert (cloud.height, cloud.width, cloud.point_step) == (1, len(pixels), 16)
     assert (cloud.row_step, len(cloud.data)) == (16 * len(pixels), 16 * len(pixels))
@@ -205,47 +264,47 @@ def test_a_cloud_holds_every_pixel_of_the_shapes_once_in_its_colour(groups):
         assert ((packed >> 16) & 255, (packed >> 8) & 255, packed & 255) == tuple(COLOURS[v, u])
 
 
+def test_a_cloud_holds_nothing_that_was_not_found():
+    cloud = spatial.object_points(answer_in_space({0: shape([0]), 1: shape([40, 41])}, mug=[0]))
+    assert cloud.width == 1
+
+
 def test_a_label_image_has_the_number_of_the_best_text():
-    found = answer_in_space(
-        {}, ("mug", numbered(0, (0, 0, 4, 4), 0.9)), ("cup", numbered(1, (2, 2, 4, 4), 0.6)), ("x",)
-    )
-    message = messages.label_image(found)
+    circle = np.array([[False, True], [True, True]])
+    mug, cup = region_of((0, 0, 4, 4), score=0.9), region_of((2, 2, 4, 4), score=0.6)
+    spoon = region_of((6, 6, 2, 2), fill=circle, score=0.1)
+    texts = [grounding_of("mug", mug), grounding_of("cup", cup), grounding_of("x")]
+    found = answer_of(scene_of(BLACK, header=IMAGE), *texts, grounding_of("spoon", spoon))
+    message = regions.label_image(found)
     assert (message.encoding, message.step, message.header) == ("mono16", 18, HEADER)
     labels = np.frombuffer(message.data, "=u2").reshape(8, 9)
-    assert labels[3, 3] == 1
-    assert labels[5, 5] == 2
-    assert labels[7, 8] == 0
-    assert np.unique(labels).tolist() == [0, 1, 2]
+    expected = np.zeros((8, 9), int)
+    expected[2:6, 2:6] = 2
+    expected[:4, :4] = 1
+    expected[6:, 6:8][circle] = 4
+    np.testing.assert_array_equal(labels, expected)
 
 
 def test_tokens_come_with_their_boxes_and_encoder():
     tokens = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    boxes = np.array([[0, 1, 2, 3], [4, 5, 6, 7], [1, 1, 1, 1]], np.int32)
-    encoded = EncodedFrame(
-        (8, 9), np.zeros((3, 4, 4), np.float16), boxes, tokens, np.eye(3), {}, "e"
-    )
-    message = messages.region_tokens(Answer(FRAME, (), 1.0, 0.0, encoded))
-    assert (message.encoder, message.dimension, list(message.ids)) == ("e", 5, [0, 1, 2])
+    scene = scene_of(BLACK, [(0, 1, 2, 3), (4, 5, 6, 7), (1, 1, 1, 1)], tokens=tokens)
+    message = regions.region_tokens(answer_of(scene))
+    assert (message.encoder, message.dimension) == ("an encoder", 5)
+    assert list(message.ids) == [0, 1, 2]
     np.testing.assert_array_equal(np.reshape(message.tokens, (3, 5)), tokens)
     assert (message.boxes[1].x_offset, message.boxes[1].height) == (4, 7)
-    none = EncodedFrame((8, 9), encoded.masks[:0], boxes[:0], tokens[:0], np.eye(0), {}, "e")
-    message = messages.region_tokens(Answer(FRAME, (), 1.0, 0.0, none))
+    message = regions.region_tokens(answer_of(scene_of(BLACK)))
     assert (message.dimension, len(message.ids), len(message.tokens)) == (5, 0, 0)
 
 
 def test_detections_name_a_region_once_with_all_it_answers(monkeypatch):
-    if messages.Detection2DArray is None:
+    if regions.Detection2DArray is None:
         stand_in_for_vision_msgs(monkeypatch)
-    one, worse, two = (
-        numbered(1, (2, 3, 4, 2), 0.9),
-        numbered(1, (2, 3, 4, 2), 0.6),
-        numbered(2, (0, 0, 1, 1)),
-    )
-    found = answer_in_space({1: shape([0])}, ("cup", worse), ("mug", one, two))
-    message = messages.detections(found)
+    found = answer_in_space({1: shape([0])}, cup=[(1, 0.6)], mug=[(1, 0.9), 3])
+    message = regions.detections(found)
     first, second = message.detections
     assert message.header == first.header == HEADER
-    assert (first.id, second.id) == ("1", "2")
+    assert (first.id, second.id) == ("1", "3")
     assert (first.bbox.center.position.x, first.bbox.center.position.y) == (4.0, 4.0)
     assert (first.bbox.size_x, first.bbox.size_y) == (4.0, 2.0)
     hypotheses = [(r.hypothesis.class_id, r.hypothesis.score) for r in first.results]
@@ -268,6 +327,6 @@ def stand_in_for_vision_msgs(monkeypatch):
     def array(**fields):
         return SimpleNamespace(**fields, detections=[])
 
-    monkeypatch.setattr(messages, "Detection2DArray", array)
-    monkeypatch.setattr(messages, "Detection2D", detection, raising=False)
-    monkeypatch.setattr(messages, "ObjectHypothesisWithPose", hypothesis, raising=False)
+    monkeypatch.setattr(regions, "Detection2DArray", array)
+    monkeypatch.setattr(regions, "Detection2D", detection, raising=False)
+    monkeypatch.setattr(regions, "ObjectHypothesisWithPose", hypothesis, raising=False)

@@ -4,42 +4,35 @@ from geometry_msgs.msg import Point, Quaternion, Vector3
 from geometry_msgs.msg import Pose as PoseMessage
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image, RegionOfInterest
-from std_msgs.msg import Header
 
+from test.support.answers import answer_of, grounding_of, region_of, scene_of
 from textregion_ros import msg
-from textregion_ros.node.client import Pose, QueryFailed, to_answer, to_standing_queries
-from textregion_ros.node.client_results import FAILURES
-from textregion_ros.srv import Query
+from textregion_ros.core.errors import FAILURES, QueryFailed
+from textregion_ros.core.query import Query, StandingQueries
+from textregion_ros.core.results import ImageHeader, Pose
+from textregion_ros.core.status import Status
+from textregion_ros.node.conversions import messages
+from textregion_ros.node.conversions.replies import to_answer, to_embedding, to_standing_queries
+from textregion_ros.srv import Embed
+from textregion_ros.srv import Query as QueryService
 
-HEADER = Header(frame_id="camera")
+HEADER = messages.ros_header(ImageHeader("", 5_000_000_007, "camera"))
 STATUSES = {
-    name: getattr(Query.Response, name)
-    for name in dir(Query.Response)
-    if name.isupper() and isinstance(getattr(Query.Response, name), int)
+    name: getattr(QueryService.Response, name)
+    for name in dir(QueryService.Response)
+    if name.isupper() and isinstance(getattr(QueryService.Response, name), int)
 }
-NUMBERS = st.floats(-5, 5)
-TURNS = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS).filter(lambda q: np.linalg.norm(q) > 0.1)
+
+
+def test_the_statuses_are_those_of_the_message():
+    assert {status.name: status.value for status in Status} == STATUSES
 
 
 def test_every_status_but_those_of_an_answer_is_an_exception():
-    assert len(STATUSES) == 8
-    answered = {STATUSES.pop("OK"), STATUSES.pop("NOT_FOUND")}
-    assert set(FAILURES) == set(STATUSES.values())
-    assert not answered & set(FAILURES)
+    assert set(FAILURES) == {status for status in Status if not status.is_answer}
     assert len(set(FAILURES.values())) == len(FAILURES)
     assert all(issubclass(failure, QueryFailed) for failure in FAILURES.values())
-
-
-@given(turn=TURNS, position=st.tuples(NUMBERS, NUMBERS, NUMBERS))
-def test_the_matrix_of_a_pose_turns_and_moves(turn, position):
-    pose = Pose(np.zeros(3), np.array(position), np.array(turn), np.ones(3))
-    rotation = Rotation.from_quat(turn).as_matrix()
-    np.testing.assert_allclose(pose.axes, rotation, atol=1e-9)
-    point = np.array([0.3, -0.2, 0.9, 1.0])
-    np.testing.assert_allclose((pose.matrix @ point)[:3], rotation @ point[:3] + position)
-    np.testing.assert_array_equal(pose.matrix[3], [0, 0, 0, 1])
 
 
 def region_message(**fields):
@@ -57,25 +50,37 @@ def region_message(**fields):
 def answer(region):
     grounding = msg.Grounding(text="red mug", found=True, score=0.75, regions=[region])
     grounding.box = region.box
-    absent = msg.Grounding(text="spoon", score=0.25)
-    return to_answer(Query.Response(header=HEADER, groundings=[grounding, absent], reused=True))
+    absent = msg.Grounding(text="zorb", score=0.25, unknown=["zorb"])
+    fields = {"header": HEADER, "image_height": 4, "image_width": 9, "reused": True}
+    return to_answer(QueryService.Response(groundings=[grounding, absent], **fields), "left")
 
 
 def test_masks_are_read_without_their_padding_and_put_in_their_place():
     mug, spoon = answer(region_message()).groundings
     assert (mug.box, mug.best.box, mug.best.id) == ((5, 1, 3, 2), (5, 1, 3, 2), 4)
-    np.testing.assert_array_equal(mug.best.mask, [[1, 0, 1], [0, 1, 0]])
-    full = mug.best.full_mask(4, 9)
+    np.testing.assert_array_equal(mug.best.crop, [[1, 0, 1], [0, 1, 0]])
+    full = mug.best.mask
     assert full.shape == (4, 9)
     assert np.argwhere(full).tolist() == [[1, 5], [1, 7], [2, 6]]
     assert (spoon.found, spoon.box, spoon.best, spoon.score) == (False, None, None, 0.25)
+    assert (mug.unknown, spoon.unknown) == ((), ("zorb",))
+
+
+def test_a_reply_without_masks_says_so():
+    """Fault 36."""
+    region = region_message()
+    region.mask = Image()
+    best = answer(region).groundings[0].best
+    assert best.box == (5, 1, 3, 2)
+    with pytest.raises(ValueError, match="without masks"):
+        _ = best.mask
 
 
 def test_an_answer_has_what_the_reply_has():
     reply = answer(region_message())
     assert reply.reused
-    assert reply.header == HEADER
-    assert all(grounding.header == HEADER for grounding in reply.groundings)
+    assert reply.image == ImageHeader("left", 5_000_000_007, "camera")
+    assert all(grounding.image == reply.image for grounding in reply.groundings)
     with pytest.raises(AttributeError):
         reply.reused = False
 
@@ -97,11 +102,53 @@ def test_a_pose_is_there_only_where_the_node_has_one():
 def test_answers_from_the_topic_are_read_as_well():
     array = msg.GroundingArray(header=HEADER, groundings=[msg.Grounding(text="mug")], query_ms=2.0)
     read = to_answer(array)
-    assert (read.header, read.groundings[0].text, read.query_ms) == (HEADER, "mug", 2.0)
+    assert read.image == ImageHeader("", 5_000_000_007, "camera")
+    assert (read.groundings[0].text, read.query_ms) == ("mug", 2.0)
 
 
-def test_standing_queries_are_read():
-    message = msg.Queries(revision=3, texts=["mug"], negatives=["table"], threshold=0.5, top_k=2)
-    read = to_standing_queries(message)
-    assert (read.revision, read.texts, read.negatives) == (3, ("mug",), ("table",))
-    assert (read.threshold, read.top_k) == (0.5, 2)
+@given(
+    box=st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(1, 5), st.integers(1, 4)),
+    seed=st.integers(0, 99),
+    stamp=st.integers(0, (1 << 31) * 10**9 - 1),
+)
+def test_an_answer_comes_back_from_its_message(box, seed, stamp):
+    random = np.random.default_rng(seed)
+    header = ImageHeader("left", stamp, "camera")
+    pose = Pose(*(random.normal(size=length) for length in (3, 3, 4, 3)))
+    fill = random.random((box[3], box[2])) > 0.5
+    region = region_of(box, fill=fill, pose=pose)
+    scene = scene_of(np.zeros((8, 9, 3), np.uint8), header=header)
+    sent = answer_of(scene, grounding_of("mug", region), grounding_of("spoon"), reused=True)
+    read = to_answer(messages.fill_answer(QueryService.Response(), sent), "left")
+    assert (read.image, read.reused, read.scene) == (header, True, None)
+    assert (read.encode_ms, read.query_ms) == (12.0, 3.0)
+    for one, other in zip(read.groundings, sent.groundings, strict=True):
+        assert (one.text, one.found, one.score) == (other.text, other.found, other.score)
+        assert (one.box, len(one.regions)) == (other.box, len(other.regions))
+    again = read.groundings[0].best
+    assert (again.id, again.box, again.image_size) == (region.id, box, (8, 9))
+    assert (again.score, again.margin) == (region.score, region.margin)
+    np.testing.assert_array_equal(again.mask, region.mask)
+    np.testing.assert_array_equal(again.pose.matrix, pose.matrix)
+
+
+@given(
+    st.builds(
+        Query,
+        st.lists(st.text(st.characters(codec="ascii"))).map(tuple),
+        st.lists(st.text(st.characters(codec="ascii"))).map(tuple),
+        st.none() | st.integers(0, 1000).map(lambda number: number / 1000),
+        st.none() | st.integers(0, 2**31 - 1),
+    )
+)
+def test_standing_queries_come_back_from_their_message(query):
+    standing = StandingQueries(3, query)
+    assert to_standing_queries(messages.queries_message(standing)) == standing
+
+
+def test_vectors_come_back_from_their_message():
+    vectors = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    read = to_embedding(messages.fill_vectors(Embed.Response(), "an encoder", vectors))
+    assert read.encoder == "an encoder"
+    np.testing.assert_array_equal(read.vectors, vectors)
+    read.vectors[0] = 0.0  # nobody else's
