@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from small_sam2 import sam2_config
 
+from test.support.small_sam2 import sam2_config
 from textregion_ros.regions import TextRegion
 from textregion_ros.regions.loading import hydra_untouched, make_clip
 

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import launch_standin
 import pytest
 import yaml
-from launch_standin import text_of
 
+from test.support import launch_standin
+from test.support.launch_standin import text_of
 from textregion_ros.node.parameters import BY_NAME
 
 ROOT = Path(__file__).parents[1]

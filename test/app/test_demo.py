@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +9,7 @@ from textregion_ros.app import demo, robot
 from textregion_ros.app.recording import load_recording
 from textregion_ros.regions import Grounding, Region
 
-NODE = [sys.executable, str(Path(__file__).with_name("truth_node.py"))]
+NODE = [sys.executable, "-m", "test.support.truth_node"]
 
 
 def answer(frame, text, shift=0):

@@ -12,7 +12,7 @@ from textregion_ros.app.recording import load_recording
 from textregion_ros.app.robot import running_node
 
 ROOT = Path(__file__).parents[2]
-NODE = [sys.executable, str(Path(__file__).with_name("truth_node.py")), "truthful"]
+NODE = [sys.executable, "-m", "test.support.truth_node", "truthful"]
 DOMAIN = (os.getpid() + 50) % 100 + 1
 # The camera the README's program leaves to the robot.
 CAMERA = """

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import yaml
-from layouts import write_detections, write_reason_seg, write_reclip, write_semantic
 from typer.testing import CliRunner
 
+from test.support.layouts import write_detections, write_reason_seg, write_reclip, write_semantic
 from textregion_ros.app.cli import app
 from textregion_ros.evaluation.protocol import load_dataset
 

@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import pytest
-from layouts import QUESTIONS, box_mask, polygon, write_reason_seg
-from oracle import SIZE, Oracle
 
+from test.support.layouts import QUESTIONS, box_mask, polygon, write_reason_seg
+from test.support.oracle import SIZE, Oracle
 from textregion_ros.evaluation import reasoning
 from textregion_ros.evaluation.errors import BadData
 from textregion_ros.evaluation.pictures import read_rgb

@@ -3,9 +3,16 @@ import pickle
 
 import numpy as np
 import pytest
-from layouts import BOXES, box_mask, coco_name, write_detections, write_reclip, write_refer
-from oracle import Oracle
 
+from test.support.layouts import (
+    BOXES,
+    box_mask,
+    coco_name,
+    write_detections,
+    write_reclip,
+    write_refer,
+)
+from test.support.oracle import Oracle
 from textregion_ros.evaluation import referring
 from textregion_ros.evaluation.errors import BadData
 from textregion_ros.evaluation.expressions import load_pictures

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from layouts import semantic_values, write_labels, write_semantic
-from oracle import Oracle
 
+from test.support.layouts import semantic_values, write_labels, write_semantic
+from test.support.oracle import Oracle
 from textregion_ros.evaluation import semantic
 from textregion_ros.evaluation.confusion import confusion, count_pairs, measures
 from textregion_ros.evaluation.errors import BadData

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from small_sam2 import sam2_config
 
+from test.support.small_sam2 import sam2_config
 from textregion_ros.regions.decoder import ImageDecoder
 from textregion_ros.regions.loading import hydra_untouched
 from textregion_ros.regions.prompts import Proposer

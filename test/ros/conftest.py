@@ -1,5 +1,6 @@
 import pytest
-from robot import FAKE, Robot
+
+from test.support.robot import FAKE, Robot
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,14 @@
 """Two cameras with compressed images on one model, in a namespace and with remapped topics."""
 
-import time
-
 import cv2
 import numpy as np
 import pytest
-from fake_model_node import COLOURS
-from robot import FAKE, Robot, header, picture, ros_arguments, values_of, wait_for
 from sensor_msgs.msg import CompressedImage, Image
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import header, picture, values_of
+from test.support.robot import FAKE, Robot, ros_arguments
+from test.support.waiting import repeat_until, wait_for
 from textregion_ros.msg import GroundingArray, RegionTokens
 from textregion_ros.srv import Query
 
@@ -45,9 +45,7 @@ def show(robot, camera, rgb, seconds):
 def ask_shown(robot, camera, rgb, seconds, text):
     """Show an image until it is the one that a query is answered about."""
     pending = robot.ask([text], newer_than=seconds - 0.001, timeout=60.0, camera=camera)
-    while not pending.done():
-        show(robot, camera, rgb, seconds)
-        time.sleep(0.05)
+    repeat_until(pending.done, lambda: show(robot, camera, rgb, seconds))
     return pending.result()
 
 
@@ -91,10 +89,8 @@ def play(robot, cameras, seconds, until):
         for camera in cameras:
             x, y = rng.integers(0, 90, 2).tolist()
             show(robot, camera, picture((RED, x, y, 30, 20)), seconds)
-        time.sleep(0.05)
-        return until()
 
-    return wait_for(show_next)
+    return repeat_until(until, show_next)
 
 
 def test_all_cameras_have_their_turn(robot):

@@ -6,14 +6,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fake_model_node import COLOURS
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.time import Time
-from robot import FAKE, Robot, header, picture, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Empty
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import header, picture
+from test.support.robot import FAKE, Robot
+from test.support.waiting import repeat_until, wait_for
 from textregion_ros.node.client import (
     BadRequest,
     NodeError,
@@ -24,7 +26,7 @@ from textregion_ros.node.client import (
     Timeout,
     Unavailable,
 )
-from textregion_ros.node.images import to_message
+from textregion_ros.node.conversions.images import to_message
 
 RED, BLUE = COLOURS["red"], COLOURS["blue"]
 SCENE = picture((RED, 10, 20, 30, 40), (RED, 100, 80, 8, 6), (BLUE, 90, 50, 20, 10))
@@ -99,11 +101,9 @@ def test_a_message_is_a_picture_of_ones_own_too(client):
 def test_the_cameras_picture_is_waited_for_by_its_stamp(robot, client):
     show(robot, SCENE, 20.0)
     pending = client.find_async("blue block", newer_than=Time(seconds=20), timeout=60.0)
-    time.sleep(0.2)
+    client.find("red block", image=SCENE)  # its answer says that the question before has come in
     assert not pending.done()
-    while not pending.done():
-        robot.publish(picture((BLUE, 1, 2, 3, 4)), 21.0)
-        time.sleep(0.1)
+    repeat_until(pending.done, lambda: robot.publish(picture((BLUE, 1, 2, 3, 4)), 21.0))
     blue = pending.result()
     assert blue.header == header(21.0)
     assert blue.box == (1, 2, 3, 4)
@@ -208,7 +208,6 @@ def test_names_follow_the_programs_namespace_and_remaps(robot):
 def test_closing_gives_up_the_calls_that_wait(program):
     client = TextRegionClient(program.node, "nobody")
     pending = client.find_async("red block", timeout=600.0)
-    time.sleep(0.1)
     client.close()
     with pytest.raises(Unavailable, match="closed"):
         pending.result(60)

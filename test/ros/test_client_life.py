@@ -1,12 +1,12 @@
 """The client while its node starts, has no image, dies and comes back."""
 
 import signal
-import time
 
 import pytest
-from fake_model_node import COLOURS
-from robot import FAKE, Robot, picture
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import picture
+from test.support.robot import FAKE, Robot
 from textregion_ros.node.client import NoImage, TextRegionClient, Unavailable
 
 SCENE = picture((COLOURS["red"], 10, 20, 30, 40))
@@ -20,7 +20,7 @@ def test_a_client_lives_through_its_nodes_end_and_return():
         with pytest.raises(NoImage, match="no camera image has come yet"):
             client.find("red block", timeout=0.3)
         pending = client.find_async("red block", timeout=120.0)
-        time.sleep(0.5)
+        client.find("red block", image=SCENE)  # its answer says that the one before has come in
         robot.process.send_signal(signal.SIGKILL)
         robot.process.wait()
         with pytest.raises(Unavailable, match="went away"):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robot import Robot, header, mask_of, values_of
 
-from textregion_ros.node.images import to_message
+from test.support.messages import header, mask_of, values_of
+from test.support.robot import Robot
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 from training.evaluate import read_scenes
 

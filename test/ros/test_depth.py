@@ -1,39 +1,62 @@
 """Regions in space: depth and camera_info by their stamps, and what is published of them."""
 
-import time
+import itertools
 
 import numpy as np
 import pytest
-from fake_model_node import COLOURS
-from robot import depth_message, header, info_message, picture, wait_for
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
-from textregion_ros.node.images import to_message
+from test.support.fake_model_node import COLOURS
+from test.support.messages import depth_message, header, info_message, picture
+from test.support.waiting import repeat_until, wait_for
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 SIZE = (120, 160)
 BLOCK = (40, 40, 40, 30)  # x y w h
-SCENE = picture((COLOURS["red"], *BLOCK), size=SIZE)
+# The blue block lies in the wall: where it has a pose, the depth has come.
+SCENE = picture((COLOURS["red"], *BLOCK), (COLOURS["blue"], 100, 80, 30, 30), size=SIZE)
 OK = Query.Response.OK
 
 
 def depth_of(block=0.8):
-    """A wall 1 m away, and the block, m, before it."""
+    """A wall 1 m away, and the red block, m, before it."""
     metres = np.ones(SIZE, np.float32)
     x, y, width, height = BLOCK
     metres[y : y + height, x : x + width] = block
     return metres
 
 
-def show(robot, seconds, apart=0.0, block=0.8):
-    """Publish depth and camera_info, `apart` from the image, and ask about the image."""
-    robot.send(info_message(SIZE, seconds + apart), "camera_info")
-    robot.send(depth_message(depth_of(block), seconds + apart), "depth")
-    time.sleep(0.3)
-    reply = robot.query_published(SCENE, ["red block"], seconds)
-    assert (reply.status, reply.header) == (OK, header(seconds))
-    return reply.groundings[0].regions[0]
+def partners(seconds, metres):
+    """The messages that belong to an image of this moment."""
+    return {"camera_info": info_message(SIZE, seconds), "depth": depth_message(metres, seconds)}
+
+
+def blocks(reply):
+    """The regions of the red and of the blue block."""
+    assert reply.status == OK, reply.message
+    return [found.regions[0] for found in reply.groundings]
+
+
+def ask_until(robot, seconds, metres, fits, apart=0.0):
+    """Publish an image, and its depth `apart` from it; return the red block once the answer fits.
+
+    fits: of the regions of the red and of the blue block.
+    """
+    reply = robot.query_published(
+        SCENE,
+        ["red block", "blue block"],
+        seconds,
+        partners=partners(seconds + apart, metres),
+        fits=lambda reply: fits(*blocks(reply)),
+    )
+    assert reply.header == header(seconds)
+    return blocks(reply)[0]
+
+
+def depth_has_come(_red, blue):
+    return blue.has_pose
 
 
 def check_block(region, metres=0.8):
@@ -48,49 +71,61 @@ def check_block(region, metres=0.8):
 
 
 def test_a_region_has_the_pose_that_its_depth_gives(robot):
-    check_block(show(robot, seconds=200.0))
+    check_block(ask_until(robot, 200.0, depth_of(), depth_has_come))
 
 
 def test_depth_within_the_tolerance_is_taken(robot):
-    check_block(show(robot, seconds=201.0, apart=0.015))
+    check_block(ask_until(robot, 201.0, depth_of(), depth_has_come, apart=0.015))
 
 
 @pytest.mark.parametrize("apart", [-0.5, 0.5])
 def test_depth_of_another_moment_gives_no_pose(robot, apart):
     """Pitfall 5, wrong stamps: no pose rather than a wrong one."""
     status = robot.diagnostics("camera")
-    region = show(robot, seconds=210.0 + 4 * apart, apart=apart)
-    wait_for(lambda: "not within depth_tolerance" in status().message)
+
+    def depth_is_of_another_moment(*_):
+        return "not within depth_tolerance" in status().message
+
+    region = ask_until(robot, 210 + 4 * apart, depth_of(), depth_is_of_another_moment, apart)
     assert not region.has_pose
     assert (region.pose.position.z, region.centroid.z, region.size.x) == (0.0, 0.0, 0.0)
     assert region.mask.width == BLOCK[2]
 
 
-def test_depth_that_comes_after_the_question_is_waited_for(robot):
-    pending = robot.ask(["red block"], newer_than=219.0, timeout=60.0)
-    robot.send(info_message(SIZE, 220.0), "camera_info")
-    robot.publish(SCENE, 220.0)
-    time.sleep(0.05)
-    robot.send(depth_message(depth_of(0.6), 220.0), "depth")
-    robot.result(pending)
-    check_block(robot.query(["red block"], newer_than=219.0).groundings[0].regions[0], 0.6)
+def test_depth_that_comes_after_its_image_is_waited_for(robot):
+    def camera():
+        for seconds in itertools.count(220):
+            info, depth = partners(seconds, depth_of(0.6)).values()
+            robot.publisher(CameraInfo, "camera_info").publish(info)
+            robot.publish(SCENE, seconds)
+            yield
+            robot.publisher(Image, "depth").publish(depth)
+            yield
+
+    messages = camera()
+
+    def ask():
+        pending = robot.ask(["red block"], newer_than=219.5, timeout=60.0)
+        repeat_until(pending.done, lambda: next(messages))
+        (red,) = blocks(pending.result())
+        return red.has_pose and red
+
+    check_block(wait_for(ask), 0.6)
 
 
-def test_missing_depth_gives_no_pose(robot):
-    assert not show(robot, seconds=230.0, block=np.nan).has_pose
-    assert not show(robot, seconds=231.0, block=0.0).has_pose
+@pytest.mark.parametrize("missing", [np.nan, 0.0])
+def test_missing_depth_gives_no_pose(robot, missing):
+    region = ask_until(robot, 231.0 if missing else 232.0, depth_of(missing), depth_has_come)
+    assert not region.has_pose
 
 
 def test_depth_that_is_not_aligned_gives_no_pose_and_a_warning(robot):
     status = robot.diagnostics("camera")
-    robot.send(info_message(SIZE, 240.0), "camera_info")
-    robot.send(depth_message(np.ones((60, 80), np.float32), 240.0), "depth")
-    time.sleep(0.3)
-    reply = robot.query_published(SCENE, ["red block"], 240.0)
-    assert reply.status == OK
-    assert not reply.groundings[0].regions[0].has_pose
     sentence = "depth is 80×60 px and the image 160×120: they must be aligned"
-    wait_for(lambda: status().message == sentence)
+    region = ask_until(
+        robot, 240.0, np.ones((60, 80), np.float32), lambda *_: status().message == sentence
+    )
+    assert not region.has_pose
 
 
 def test_a_request_brings_its_own_depth(robot):

@@ -6,13 +6,15 @@ import time
 
 import numpy as np
 import pytest
-from fake_model_node import COLOURS
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot import FAKE, Robot, header, picture, ros_arguments, values_of, wait_for
 from sensor_msgs.msg import Image
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import header, picture, values_of
+from test.support.robot import FAKE, Robot, ros_arguments
+from test.support.waiting import repeat_until, wait_for
 from textregion_ros.msg import GroundingArray, Queries
-from textregion_ros.node.images import to_message
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 RED, BLUE = COLOURS["red"], COLOURS["blue"]
@@ -100,11 +102,9 @@ def test_the_newest_image_is_kept_and_not_the_oldest(robot):
     slow = robot.ask(["slow block"], image=SCENE)
     for number in range(10):
         publisher.publish(to_message(picture((BLUE, number, 0, 9, 9)), header(2e9 + number)))
-        time.sleep(0.02)
     last = robot.ask(["blue block"], newer_than=2e9 + 9.5, timeout=60.0)
-    while not last.done():
-        publisher.publish(to_message(picture((BLUE, 50, 0, 9, 9)), header(2e9 + 10)))
-        time.sleep(0.1)
+    newest = to_message(picture((BLUE, 50, 0, 9, 9)), header(2e9 + 10))
+    repeat_until(last.done, lambda: publisher.publish(newest))
     assert robot.result(slow).status == Query.Response.NOT_FOUND
     assert last.result().header == header(2e9 + 10)
     assert robot.query(["blue block"]).header == header(2e9 + 10)

@@ -1,13 +1,15 @@
 """A node that compiles its networks, and looks at first only for what a text speaks of."""
 
 import pytest
-from fake_model_node import COLOURS
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot import FAKE, Robot, header, picture, ros_arguments, values_of, wait_for
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import header, picture, values_of
+from test.support.robot import FAKE, Robot, ros_arguments
+from test.support.waiting import wait_for
 from textregion_ros.msg import RegionTokens
-from textregion_ros.node.images import to_message
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 RED, BLUE = COLOURS["red"], COLOURS["blue"]
@@ -69,8 +71,8 @@ def test_tokens_are_those_of_all_regions(robot):
     shown = robot.query_published(scene(2), ["blue block"], seconds=10.0)
     assert blue(shown) == BLUE_ALONE
     heard = robot.listen(RegionTokens, "textregion/tokens")
-    robot.query_published(scene(2), ["red block"], seconds=20.0)
-    wait_for(lambda: heard)
+    # Until the node knows of the listener.
+    wait_for(lambda: robot.query_published(scene(2), ["red block"], seconds=20.0) and heard)
     assert {len(tokens.ids) for tokens in heard} == {2}
     listened = robot.query_published(scene(3), ["blue block"], seconds=30.0)
     assert blue(listened) == BLUE_OF_ALL

@@ -3,20 +3,21 @@
 import re
 import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from robot import Robot, header, wait_for
 from sensor_msgs.msg import Image
 
-from textregion_ros.node.images import to_message
+from test.support.messages import header
+from test.support.robot import Robot
+from test.support.waiting import repeat_until, wait_for
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 pytest.importorskip("launch_ros")
 ROOT = Path(__file__).parents[2]
-RUN = [sys.executable, str(Path(__file__).with_name("run_launch.py"))]
+RUN = [sys.executable, "-m", "test.support.run_launch"]
 
 
 class Launch(Robot):
@@ -39,9 +40,7 @@ def test_the_example_of_the_documents_starts_a_node_that_answers(tmp_path):
         request = Query.Request(texts=["red mug"])
         request.timeout.sec = 120
         reply = client.call_async(request)
-        while not reply.done():
-            images.publish(picture)
-            time.sleep(0.2)
+        repeat_until(reply.done, lambda: images.publish(picture), timeout=180, every=0.2)
         assert reply.result().status in (Query.Response.OK, Query.Response.NOT_FOUND)
         assert reply.result().header == header(3.0)
 

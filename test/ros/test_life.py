@@ -1,9 +1,10 @@
 from contextlib import ExitStack
 
 import pytest
-from robot import FAKE, Robot, header, picture, ros_arguments
 
-from textregion_ros.node.images import to_message
+from test.support.messages import header, picture
+from test.support.robot import FAKE, Robot, ros_arguments
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 

@@ -1,16 +1,19 @@
 import pytest
 import rclpy
-from fake_model_node import COLOURS, ColourModel
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot import FAKE, Robot, free_domain, header, picture, wait_for
 
+from test.support.domains import free_domain
+from test.support.fake_model_node import COLOURS, ColourModel
+from test.support.messages import header, picture
+from test.support.robot import FAKE, Robot
+from test.support.waiting import wait_for
 from textregion_ros.msg import Queries
 from textregion_ros.node import node as node_module
-from textregion_ros.node.images import to_message
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.node.parameters import SETTINGS
 from textregion_ros.srv import Query
 
@@ -126,18 +129,17 @@ def test_a_parameter_that_cannot_change_now_says_when_it_can(robot):
 @pytest.fixture
 def node():
     """A node in this process, which nobody spins."""
-    domain, lock = free_domain()
-    context = Context()
-    rclpy.init(context=context, domain_id=domain)
-    node = node_module.TextRegionNode(
-        ColourModel,
-        context=context,
-        parameter_overrides=[Parameter("autostart", value=False)],
-    )
-    yield node
-    node.destroy_node()
-    rclpy.shutdown(context=context)
-    lock.close()
+    with free_domain() as domain:
+        context = Context()
+        rclpy.init(context=context, domain_id=domain)
+        node = node_module.TextRegionNode(
+            ColourModel,
+            context=context,
+            parameter_overrides=[Parameter("autostart", value=False)],
+        )
+        yield node
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@ from array import array
 
 import numpy as np
 import pytest
-from fake_model_node import COLOURS, LONGEST_TEXT
-from robot import header, mask_of, picture
 from sensor_msgs.msg import Image
 
-from textregion_ros.node.images import to_message
+from test.support.fake_model_node import COLOURS, LONGEST_TEXT
+from test.support.messages import header, mask_of, picture
+from test.support.waiting import repeat_until
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 RED, BLUE, GREEN = COLOURS["red"], COLOURS["blue"], COLOURS["green"]
@@ -166,9 +167,7 @@ def test_a_camera_image_that_cannot_be_read_is_an_error_and_the_next_one_is_fine
     raw = bad_image(encoding="32FC3")
     raw.header = header(20.0)
     pending = robot.ask(["red block"], newer_than=19.0, timeout=60.0)
-    while not pending.done():
-        robot.images.publish(raw)
-        time.sleep(0.1)
+    repeat_until(pending.done, lambda: robot.images.publish(raw))
     assert pending.result().status == Query.Response.ERROR
     assert '"32FC3" is not supported' in pending.result().message
     assert robot.query_published(SCENE, ["red block"], seconds=21.0).status == OK
@@ -222,7 +221,7 @@ def test_the_newest_image_wins_over_those_that_came_meanwhile(robot):
 
 def test_images_come_in_while_many_queries_wait_for_them(robot):
     pending = [robot.ask(["red block"], newer_than=70.0, timeout=60.0) for _ in range(8)]
-    while not all(future.done() for future in pending):
-        robot.publish(SCENE, seconds=71.0)
-        time.sleep(0.1)
+    repeat_until(
+        lambda: all(future.done() for future in pending), lambda: robot.publish(SCENE, seconds=71.0)
+    )
     assert {future.result().status for future in pending} == {OK}

@@ -1,30 +1,30 @@
-import time
+import itertools
 
 import numpy as np
 import pytest
-from fake_model_node import COLOURS
-from robot import header, picture, values_of, wait_for
 from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import header, picture, seconds_of, values_of
+from test.support.waiting import repeat_until, wait_for
 from textregion_ros.msg import GroundingArray
-from textregion_ros.node.images import to_message, to_rgb
+from textregion_ros.node.conversions.images import to_message, to_rgb
 
 RED, BLUE = COLOURS["red"], COLOURS["blue"]
 SCENE = picture((RED, 10, 20, 30, 40))
+NUMBERS = itertools.count()
 
 
 def publish_until(robot, condition, seconds):
     """Publish images, each with a later stamp, until the condition holds."""
 
-    def publish_and_look():
+    def publish():
         nonlocal seconds
         seconds += 0.125
         robot.publish(SCENE, seconds)
-        time.sleep(0.05)
-        return condition()
 
-    return wait_for(publish_and_look)
+    return repeat_until(condition, publish)
 
 
 def test_standing_queries_are_set_answered_and_cleared(robot):
@@ -45,14 +45,16 @@ def test_standing_queries_are_set_answered_and_cleared(robot):
     ]
     assert last.header.frame_id == "camera"
     assert last.groundings[0].regions[0].mask.header == last.header
-    stamps = [message.header.stamp.sec + message.header.stamp.nanosec / 1e9 for message in heard]
+    stamps = [seconds_of(message.header.stamp) for message in heard]
     assert stamps == sorted(set(stamps))
 
     assert list(robot.set_queries([]).queries.texts) == []
-    time.sleep(0.5)
-    heard.clear()
     robot.query_published(SCENE, ["red block"], seconds=20.0)
-    assert heard == []
+    # What is published is published in order: an answer between the two would be heard by now.
+    robot.set_queries(["red block"])
+    publish_until(robot, lambda: heard[-1].revision == before + 3, seconds=21.0)
+    assert {message.revision for message in heard} == {before + 1, before + 3}
+    robot.set_queries([])
 
 
 def test_a_change_is_answered_about_the_image_that_is_there(robot):
@@ -77,10 +79,9 @@ def test_bad_standing_queries_leave_the_others_in_force(robot):
 
 def test_a_standing_query_that_fails_is_survived(robot):
     heard = robot.listen(GroundingArray, "textregion/groundings")
+    failures = count(robot, "model", "failures")
     robot.set_queries(["break"])
-    for number in range(5):
-        robot.publish(SCENE, 40.0 + number)
-        time.sleep(0.05)
+    publish_until(robot, lambda: count(robot, "model", "failures") > failures, seconds=40.0)
     robot.set_queries(["red block"])
     publish_until(robot, lambda: heard, seconds=50.0)
     assert heard[-1].groundings[0].found
@@ -99,34 +100,38 @@ def test_the_overlay_shows_the_answer_to_a_query(robot):
     np.testing.assert_array_equal(drawn[70:], SCENE[70:])
 
 
-def encoded(robot):
-    return int(values_of(robot.diagnostics("model")())["frames encoded"])
+def count(robot, name, key):
+    """A number of the node's diagnostics."""
+    return int(values_of(robot.diagnostics(name)())[key])
 
 
-def publish_new(robot, count, seconds):
-    """Publish images that the node has not seen yet."""
-    for number in range(count):
-        robot.publish(picture((RED, 10 + number, 20, 30, int(seconds) % 60 + 1)), seconds + number)
-        time.sleep(0.1)
+def encoded_of_new_images(robot, seconds):
+    """How many frames are encoded while images come that the node has not seen yet."""
+    before, images = count(robot, "model", "frames encoded"), count(robot, "camera", "images")
+
+    def publish():
+        number = next(NUMBERS)
+        block = (RED, number % 90, number // 90 % 80, 30, 40)
+        robot.publish(picture(block), seconds + number / 100)
+
+    repeat_until(lambda: count(robot, "camera", "images") >= images + 3, publish)
+    return count(robot, "model", "frames encoded") - before
 
 
 def test_nothing_is_encoded_where_nobody_listens_and_nobody_asks(robot):
     robot.stop_listening()
     assert robot.set_queries(["red block"]).success
-    wait_for(lambda: robot.node.count_subscribers("/textregion/groundings") == 0)
-    time.sleep(1.0)  # until the node knows that nobody listens any more
-    before = encoded(robot)
-    publish_new(robot, 5, seconds=100.0)
-    assert encoded(robot) == before
+    # Until the node knows that nobody listens any more.
+    wait_for(lambda: encoded_of_new_images(robot, seconds=100.0) == 0)
 
     robot.set_queries([])
     robot.listen(GroundingArray, "textregion/groundings")
     robot.listen(Image, "textregion/overlay")
-    publish_new(robot, 5, seconds=110.0)
-    assert encoded(robot) == before
+    assert encoded_of_new_images(robot, seconds=110.0) == 0
 
+    before = count(robot, "model", "frames encoded")
     robot.query_published(picture((BLUE, 1, 1, 50, 60)), ["red block"], seconds=120.0)
-    assert encoded(robot) == before + 1
+    assert count(robot, "model", "frames encoded") == before + 1
     robot.stop_listening()
 
 

@@ -1,17 +1,17 @@
 """The managed node, from state to state; the tests come in the order of its life."""
 
-import time
-
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from fake_model_node import COLOURS
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from robot import FAKE, Robot, header, picture, ros_arguments, values_of, wait_for
 from sensor_msgs.msg import Image
 
+from test.support.fake_model_node import COLOURS
+from test.support.messages import header, picture, values_of
+from test.support.robot import FAKE, Robot, ros_arguments
+from test.support.waiting import repeat_until, wait_for
 from textregion_ros.msg import GroundingArray, Queries
-from textregion_ros.node.images import to_message
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 SCENE = picture((COLOURS["red"], 10, 20, 30, 40))
@@ -106,7 +106,8 @@ def test_silence_is_warned_of(robot, log):
     assert "on /image (reliable); 1 publish there: compare their QoS" in sentence
     status = robot.diagnostics("camera")()
     assert (status.level, status.message[:12]) == (DiagnosticStatus.WARN, "no image for")
-    time.sleep(2.5)
+    for _ in range(3):
+        assert robot.diagnostics("camera")().level == DiagnosticStatus.WARN
     assert len(said(log, "no image for")) == 1
 
 
@@ -114,9 +115,7 @@ def test_a_reliable_publisher_fits(robot):
     reliable = robot.node.create_publisher(Image, "image", 1)
     wait_for(reliable.get_subscription_count)
     pending = robot.ask(["red block"], newer_than=4.0, timeout=60.0)
-    while not pending.done():
-        reliable.publish(to_message(SCENE, header(5.0)))
-        time.sleep(0.1)
+    repeat_until(pending.done, lambda: reliable.publish(to_message(SCENE, header(5.0))))
     assert pending.result().header == header(5.0)
     assert int(values_of(robot.diagnostics("camera")())["images"]) >= 1
     robot.node.destroy_publisher(reliable)

@@ -1,7 +1,6 @@
 """The documented topics and services are those of the running node."""
 
-from robot import wait_for
-
+from test.support.waiting import wait_for
 from textregion_ros.node.topics import INPUTS, NODE_OUTPUTS, OUTPUTS
 
 # What rclpy gives every node, and every managed one.

@@ -5,8 +5,9 @@ import pickle
 
 import cv2
 import numpy as np
-from oracle import SIZE, scene
 from PIL import Image
+
+from test.support.oracle import SIZE, scene
 
 
 def write_picture(path, rgb):
