@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from test.support.tabletop import CAMERA, Tabletop, noisy, shape_of
 from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.depth import depth_metres
 from textregion_ros.core.errors import BadImage
-from textregion_ros.space.depth import depth_metres
 from textregion_ros.space.shapes import region_shape
 from textregion_ros.space.table import Plane, find_table
 

@@ -49,8 +49,8 @@ def test_a_space_without_depth_has_neither_table_nor_shapes():
     [
         (np.ones((60, 80)), (120, 160), "depth is 80×60 px and the image 160×120"),
         (np.ones((60, 80)), (60, 80), "camera_info is 160×120 px and the image 80×60"),
-        (np.ones((120, 160), np.uint8), (120, 160), "depth is uint16"),
-        (np.ones((120, 160, 1)), (120, 160), "depth is H×W"),
+        (np.ones((120, 160), np.uint8), (120, 160), "depth is uint8"),
+        (np.ones((120, 160, 1)), (120, 160), "depth has the shape"),
     ],
 )
 def test_what_does_not_fit_the_image_is_refused(depth, image_size, words):

@@ -12,8 +12,8 @@ from textregion_ros.core.boxes import Box
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.errors import BadImage
 from textregion_ros.core.results import Pose, RegionShape
-from textregion_ros.space.depth import check_size, measurable, points_at
 from textregion_ros.space.oriented_boxes import principal_box, quaternion, upright_box
+from textregion_ros.space.points import check_size, measurable, points_at
 from textregion_ros.space.surface import MIN_POINTS, filled_depth, find_surface
 from textregion_ros.space.table import Plane
 

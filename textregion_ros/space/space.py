@@ -6,9 +6,9 @@ import numpy as np
 
 from textregion_ros.core.boxes import Box
 from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.depth import depth_metres
 from textregion_ros.core.errors import BadImage
 from textregion_ros.core.results import RegionShape
-from textregion_ros.space.depth import depth_metres
 from textregion_ros.space.shapes import region_shape
 from textregion_ros.space.table import Plane, find_table
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from textregion_ros.core.camera import Intrinsics
-from textregion_ros.space.depth import check_size, measurable, points_at
 from textregion_ros.space.oriented_boxes import along
+from textregion_ros.space.points import check_size, measurable, points_at
 
 TABLE_POINTS = 3000
 TABLE_DRAWS = 256
