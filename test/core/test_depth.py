@@ -1,3 +1,5 @@
+"""Depth images in one unit."""
+
 import numpy as np
 import pytest
 
@@ -5,26 +7,31 @@ from textregion_ros.core.depth import depth_metres
 from textregion_ros.core.errors import BadImage
 
 
-def test_millimetres_become_metres_and_0_is_missing():
-    metres = depth_metres(np.array([[0, 1, 65535]], np.uint16))
+def test_millimetres_and_metres_are_the_same_depth():
+    stored = np.array([[0, 1, 1500], [65535, 400, 0]], np.uint16)
+    metres = depth_metres(stored)
     assert metres.dtype == np.float32
-    np.testing.assert_allclose(metres, [[np.nan, 0.001, 65.535]])
+    expected = [[np.nan, 0.001, 1.5], [65.535, 0.4, np.nan]]
+    np.testing.assert_allclose(metres, np.array(expected, np.float32))
+    np.testing.assert_array_equal(depth_metres(metres), metres)
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
-def test_what_is_no_depth_in_metres_is_missing(kind):
-    metres = depth_metres(np.array([[0, -1, np.nan, np.inf, -np.inf, 0.5]], kind))
-    assert metres.dtype == np.float32
-    np.testing.assert_array_equal(metres, [[np.nan] * 5 + [0.5]])
+def test_every_way_to_say_missing_is_one():
+    depth = np.array([[0.0, np.nan, np.inf], [-np.inf, -1.0, 2.0]], np.float32)
+    before = depth.copy()
+    assert np.isnan(depth_metres(depth)).sum() == 5
+    np.testing.assert_array_equal(depth, before)
 
 
-def test_the_depth_given_stays_as_it_is():
-    depth = np.zeros((2, 3), np.float32)
-    depth_metres(depth)
-    assert not np.isnan(depth).any()
-
-
-@pytest.mark.parametrize("depth", [np.zeros((2, 3), np.int32), np.zeros((2, 3, 1), np.float32)])
-def test_other_arrays_are_refused(depth):
-    with pytest.raises(BadImage, match="depth "):
+@pytest.mark.parametrize(
+    "depth",
+    [np.zeros((2, 2), np.int32), np.zeros((2, 2), np.uint8), np.zeros((2, 2, 1), np.uint16)],
+)
+def test_depth_of_another_kind_is_refused(depth):
+    with pytest.raises(BadImage, match=r"depth (is|has)"):
         depth_metres(depth)
+
+
+@pytest.mark.parametrize("value", [5e-4, 1e-30, 1001.0, 1e30, 1e200])
+def test_what_no_camera_measures_is_missing(value):
+    assert np.isnan(depth_metres(np.full((2, 2), value))).all()

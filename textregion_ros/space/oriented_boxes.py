@@ -1,4 +1,4 @@
-"""Boxes around points: axes, extents and rotations. Imports no ROS."""
+"""Oriented boxes around points: axes, extents and rotations."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ FOOT = 0.02
 def upright_box(
     points: np.ndarray, up: np.ndarray, offset: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return axes as columns, and the low and high end along each, of the smallest upright box.
+    """Return the smallest box around points that stands upright on a table.
 
-    points: N×3. up, offset: the table's plane, up · p + offset = 0. The axes are right-handed: z is
-    up, x the longer of the others, pointing to the image's right. A box whose lowest point is near
-    the table reaches down to it.
+    The axes are right-handed: z is up, x the longer of the others and points to the image's right.
+    A box whose lowest point is near the table reaches down to it.
+
+    Args:
+        points: N×3, m.
+        up: The table's normal, unit length.
+        offset: The table's offset, m: up · p + offset = 0.
+
+    Returns:
+        The axes as columns 3×3, and the low and the high end along each, m.
     """
     across = _level_axes(up)
     flat = along(points, across)
@@ -47,9 +54,13 @@ def _level_axes(up: np.ndarray) -> np.ndarray:
 
 
 def principal_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return axes as columns, and the low and high end along each: the widest spread first.
+    """Return the box around points along the axes of their spread, the widest first.
 
-    points: N×3. The axes are right-handed.
+    Args:
+        points: N×3, m.
+
+    Returns:
+        The right-handed axes as columns 3×3, and the low and the high end along each, m.
     """
     apart = points - points.mean(0, dtype=np.float64)
     axes = np.linalg.eigh(np.einsum("ni,nj->ij", apart, apart))[1][:, ::-1].copy()
@@ -61,7 +72,7 @@ def principal_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def along(points: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Return how far points N×3 lie along one axis (3) or several (3×K).
+    """Return how far points N×3 lie along one axis (3) or several (3×K): N or N×K.
 
     Not a matrix product: BLAS would share this little work among threads, and where the cores are
     busy it then waits for them many times longer than the work takes.
