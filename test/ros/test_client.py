@@ -12,7 +12,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Empty
 
-from test.support.fake_model_node import COLOURS
+from test.support.colour_node import COLOURS
 from test.support.messages import header, picture
 from test.support.robot import FAKE, Robot
 from test.support.waiting import repeat_until, wait_for

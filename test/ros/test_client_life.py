@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from test.support.fake_model_node import COLOURS
+from test.support.colour_node import COLOURS
 from test.support.messages import picture
 from test.support.robot import FAKE, Robot
 from textregion_ros.node.client import NoImage, TextRegionClient, Unavailable

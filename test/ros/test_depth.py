@@ -7,7 +7,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
-from test.support.fake_model_node import COLOURS
+from test.support.colour_node import COLOURS
 from test.support.messages import depth_message, header, info_message, picture
 from test.support.waiting import repeat_until, wait_for
 from textregion_ros.node.conversions.images import to_message

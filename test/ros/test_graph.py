@@ -9,7 +9,7 @@ import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
-from test.support.fake_model_node import COLOURS
+from test.support.colour_node import COLOURS
 from test.support.messages import header, picture, values_of
 from test.support.robot import FAKE, Robot, ros_arguments
 from test.support.waiting import repeat_until, wait_for

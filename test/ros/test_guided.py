@@ -4,7 +4,7 @@ import pytest
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from test.support.fake_model_node import COLOURS
+from test.support.colour_node import COLOURS
 from test.support.messages import header, picture, values_of
 from test.support.robot import FAKE, Robot, ros_arguments
 from test.support.waiting import wait_for

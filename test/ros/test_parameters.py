@@ -6,8 +6,8 @@ from rclpy.context import Context
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from test.support.colour_node import COLOURS, ColourModel
 from test.support.domains import free_domain
-from test.support.fake_model_node import COLOURS, ColourModel
 from test.support.messages import header, picture
 from test.support.robot import FAKE, Robot
 from test.support.waiting import wait_for

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from test.support.fake_model_node import COLOURS, LONGEST_TEXT
+from test.support.colour_node import COLOURS, LONGEST_TEXT
 from test.support.messages import header, mask_of, picture
 from test.support.waiting import repeat_until
 from textregion_ros.node.conversions.images import to_message

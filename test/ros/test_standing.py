@@ -5,7 +5,7 @@ import pytest
 from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from test.support.fake_model_node import COLOURS
+from test.support.colour_node import COLOURS
 from test.support.messages import header, picture, seconds_of, values_of
 from test.support.waiting import repeat_until, wait_for
 from textregion_ros.msg import GroundingArray

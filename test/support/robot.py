@@ -26,7 +26,7 @@ from test.support.waiting import repeat_until, wait_for
 from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query, SetQueries
 
-FAKE = [sys.executable, "-m", "test.support.fake_model_node"]
+FAKE = [sys.executable, "-m", "test.support.colour_node"]
 
 
 def ros_arguments(*remaps, **parameters):

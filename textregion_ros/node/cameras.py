@@ -56,7 +56,7 @@ class Camera:
         name: str = "",
         tolerance: int = 0,
         warn: Callable[[str], object] = lambda _fault: None,
-        max_pixels: int = 0,
+        max_pixels: int | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -64,7 +64,7 @@ class Camera:
             name: Its name.
             tolerance: Longest time between the stamps of depth or camera_info and the image's, ns.
             warn: Told of a fault, now and then.
-            max_pixels: Most pixels that an image may have; 0 for any number.
+            max_pixels: Most pixels that an image may have; None for any number.
         """
         self.name = name
         self.mailbox = Mailbox()

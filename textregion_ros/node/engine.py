@@ -23,7 +23,7 @@ from textregion_ros.core.errors import (
 )
 from textregion_ros.core.query import Query
 from textregion_ros.core.results import Answer, Embedding
-from textregion_ros.core.shown import shown
+from textregion_ros.core.text import shown
 from textregion_ros.node.answering import answer
 from textregion_ros.node.cameras import Camera
 from textregion_ros.node.conversions.headers import SECOND
@@ -282,7 +282,7 @@ class Engine:
         if not name:
             raise BadRequest(f"camera is empty and there are several: {known}")
         there_are = f"there are {known}" if known else "the only one has no name"
-        raise BadRequest(f'there is no camera "{shown(name)}"; {there_are}')
+        raise BadRequest(f"there is no camera {shown(name)}; {there_are}")
 
     def _result(self, job: futures.Future[Result], end: float, timeout: float) -> Result:
         try:

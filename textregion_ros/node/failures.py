@@ -6,8 +6,14 @@ import traceback
 
 from rclpy.node import Node
 
-from textregion_ros.core.errors import NodeError, QueryFailed
-from textregion_ros.node.conversions.queries import failure_of
+from textregion_ros.core.errors import (
+    BadImage,
+    BadQuery,
+    BadRequest,
+    BadText,
+    NodeError,
+    QueryFailed,
+)
 
 LOG_PERIOD = 10.0  # s between two log lines about failures
 
@@ -21,8 +27,12 @@ class Failures:
 
     def as_failure(self, error: Exception) -> QueryFailed:
         """Return what the reply says of an exception."""
-        if failure := failure_of(error):
-            return failure
+        if isinstance(error, QueryFailed):
+            return error
+        if isinstance(error, (BadText, BadQuery)):
+            return BadRequest(str(error))
+        if isinstance(error, BadImage):
+            return NodeError(f"the camera's image cannot be used: {error}")
         self.log("a request failed", error)
         return NodeError(f"{type(error).__name__}: {error}")
 

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from textregion_ros.core.errors import BadImage, NoImage, Stale
 from textregion_ros.core.results import ImageHeader
 from textregion_ros.core.scene import Observation
-from textregion_ros.node.conversions.depth import to_depth, to_intrinsics
+from textregion_ros.node.conversions.depth import intrinsics_of, metres_of
 from textregion_ros.node.conversions.headers import SECOND, image_header, nanoseconds
 from textregion_ros.node.conversions.images import to_rgb
 from textregion_ros.space import Space, space_of
@@ -107,7 +107,7 @@ class Frame:
         camera: str = "",
         tolerance: int = 0,
         wait: float = 0.0,
-        max_pixels: int = 0,
+        max_pixels: int | None = None,
     ) -> None:
         """Keep an image.
 
@@ -116,7 +116,7 @@ class Frame:
             camera: Name of its camera.
             tolerance: Longest time between the stamps of depth or camera_info and the image's, ns.
             wait: How long depth may come after the image, s; 0 for a camera without depth.
-            max_pixels: Most pixels of the image and of its depth; 0 for any number.
+            max_pixels: Most pixels of the image and of its depth; None for any number.
         """
         self.header = image_header(message.header, camera)
         self.expects_depth = wait > 0
@@ -204,7 +204,7 @@ class Frame:
         if depth is None or info is None:
             return plain, None, UNMATCHED if self.expects_depth else ""
         try:
-            metres, intrinsics = to_depth(depth, self._max_pixels), to_intrinsics(info)
+            metres, intrinsics = metres_of(depth, self._max_pixels), intrinsics_of(info)
             space = space_of(metres, intrinsics, plain.image_size)
         except BadImage as error:
             # Depth of no use is no reason to withhold masks and boxes.

@@ -7,9 +7,9 @@ from rclpy.publisher import Publisher
 
 from textregion_ros.app.drawing import draw
 from textregion_ros.core.results import Answer
-from textregion_ros.node.conversions.answers import grounding_array, scene_of
 from textregion_ros.node.conversions.headers import ros_header
 from textregion_ros.node.conversions.images import to_message
+from textregion_ros.node.conversions.messages import grounding_array, scene_of
 from textregion_ros.node.conversions.regions import detections, label_image, region_tokens
 from textregion_ros.node.conversions.spatial import markers, object_points
 from textregion_ros.node.topics import OUTPUTS

@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 
 from textregion_ros.core.errors import BadText
 from textregion_ros.core.query import Query
-from textregion_ros.core.shown import shown
+from textregion_ros.core.text import shown
 from textregion_ros.node.jobs import ModelSettings
 
 # An empty list has no type in a parameter file, so the type is declared and not a default.
@@ -208,11 +208,11 @@ def _fault(setting: Setting, parameter: Parameter) -> str:
     """Return what is wrong with a value, whenever it is set; empty where nothing is."""
     if setting.choices and parameter.value not in setting.choices:
         choices = " or ".join(setting.choices)
-        return f'{setting.name} is "{shown(str(parameter.value))}" and must be {choices}'
+        return f"{setting.name} is {shown(str(parameter.value))} and must be {choices}"
     if setting.name == "cameras":
         names = [name for name in parameter.value or () if name.strip()]
         if wrong := [name for name in names if not CAMERA_NAME.fullmatch(name)]:
-            return f'cameras: "{shown(wrong[0])}" is no name; use letters, digits and _'
+            return f"cameras: {shown(wrong[0])} is no name; use letters, digits and _"
         if len(set(names)) < len(names):
             return "cameras: two have the same name"
     if setting.name == "compile_size" and not _is_size(parameter.value or ()):
@@ -290,7 +290,7 @@ class Limits:
         for text in texts:
             if len(text) > self.text_length:
                 raise BadText(
-                    f'the text "{shown(text)}" has {len(text)} characters, more than '
+                    f"the text {shown(text)} has {len(text)} characters, more than "
                     f"max_text_length, {self.text_length}"
                 )
 

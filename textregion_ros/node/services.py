@@ -15,7 +15,7 @@ from textregion_ros.core.errors import BadRequest, BadText, QueryFailed
 from textregion_ros.core.query import Query
 from textregion_ros.core.results import Answer
 from textregion_ros.node import memory
-from textregion_ros.node.conversions import answers, queries
+from textregion_ros.node.conversions import messages, requests
 from textregion_ros.node.engine import Engine
 from textregion_ros.node.failures import Failures
 from textregion_ros.node.frames import Freshness, Picture
@@ -77,23 +77,27 @@ class Services:
         with self._pending.one():
             try:
                 found = self._ask(request)
-                answers.fill_answer(response, found, request.without_masks)
+                messages.fill_answer(response, found, masks=not request.without_masks)
             except Exception as error:
-                return answers.fill_failure(response, self._failures.as_failure(error))
+                return messages.fill_failure(response, self._failures.as_failure(error))
             self._show(request, found)
             return response
 
     def _ask(self, request: srv.Query.Request) -> Answer:
         allowed = limits(self._node)
-        query = queries.query_of(request)
+        query = requests.query_of(request)
+        query.check()
         allowed.check(query)
-        given = queries.observation_of(request, allowed.image_pixels)
+        given = requests.observation_of(request, allowed.image_pixels)
         is_new = given is not None or not self._standing.follows(request.camera)
         found = self._engine.ask(
             completed(self._node, query),
             Picture(given) if given else request.camera,
-            Freshness(queries.newer_than(request), queries.max_age(request)),
-            min(queries.timeout(request), allowed.timeout),
+            Freshness(
+                requests.nanoseconds(request.newer_than, "newer_than"),
+                requests.nanoseconds(request.max_age, "max_age"),
+            ),
+            min(requests.seconds(request.timeout, "timeout"), allowed.timeout),
             allowed.timeout,
             guided=bool(value(self._node, "guided")) and is_new,
         )
@@ -136,11 +140,13 @@ class Services:
     ) -> srv.Embed.Response:
         with self._pending.one():
             try:
-                allowed, texts = limits(self._node), queries.texts_of(request)
-                allowed.check(Query(texts))
-                return answers.fill_embedding(response, self._engine.embed(texts, allowed.timeout))
+                allowed, query = limits(self._node), Query(tuple(request.texts))
+                query.check()
+                allowed.check(query)
+                found = self._engine.embed(query.texts, allowed.timeout)
+                return messages.fill_vectors(response, found.encoder, found.vectors)
             except Exception as error:
-                return answers.fill_failure(response, self._failures.as_failure(error))
+                return messages.fill_failure(response, self._failures.as_failure(error))
 
     # Standing queries
 
@@ -149,11 +155,11 @@ class Services:
     ) -> srv.SetQueries.Response:
         with self._pending.one():
             try:
-                self.replace_queries(queries.standing_query_of(request))
+                self.replace_queries(requests.query_of(request))
                 response.success = True
             except Exception as error:
                 response.message = str(self._failures.as_failure(error))
-            response.queries = queries.queries_message(self._standing.queries)
+            response.queries = messages.queries_message(self._standing.queries)
             self._standing.tick()
             return response
 
@@ -174,7 +180,7 @@ class Services:
 
     def _put_in_force(self, query: Query) -> None:
         with self._replacing:  # so that what is published last is what is in force
-            self._queries.publish(queries.queries_message(self._standing.replace(query)))
+            self._queries.publish(messages.queries_message(self._standing.replace(query)))
 
     def _begin_queries(self) -> None:
         """Put the standing queries of the parameters in force."""

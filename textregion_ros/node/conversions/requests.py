@@ -6,16 +6,17 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 
 from textregion_ros import msg
-from textregion_ros.core.errors import BadRequest
+from textregion_ros.core.errors import BadImage, BadRequest
 from textregion_ros.core.query import Query
+from textregion_ros.core.scene import Observation
 from textregion_ros.node.conversions import headers
+from textregion_ros.node.conversions.depth import intrinsics_of, metres_of
 from textregion_ros.node.conversions.headers import SECOND
-from textregion_ros.node.conversions.images import is_given
+from textregion_ros.node.conversions.images import is_given, to_rgb
 from textregion_ros.srv import Query as QueryService
 from textregion_ros.srv import SetQueries
 
 OPEN = -1  # a threshold or top_k that is left to the node's parameters
-ANY_TIME = 1 << 63  # ns; stamps do not matter where image and depth come in one request
 
 
 def query_of(message: QueryService.Request | SetQueries.Request | msg.Queries) -> Query:
@@ -43,18 +44,40 @@ def _short(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def check_picture(request: QueryService.Request) -> None:
-    """Check that depth comes with all that belongs to it.
+def observation_of(
+    request: QueryService.Request, max_pixels: int | None = None
+) -> Observation | None:
+    """Return the picture that a request brings along, with its depth; None where it brings none.
+
+    Args:
+        request: The request.
+        max_pixels: Most pixels of the picture and of its depth; None for any number.
 
     Raises:
-        BadRequest: There is depth without an image or without its camera.
+        BadRequest: The picture or its depth cannot be read, or something that belongs to them is
+            missing.
     """
-    if not is_given(request.depth):
-        return
     if not is_given(request.image):
-        raise BadRequest("depth came without the image that it belongs to")
+        if is_given(request.depth):
+            raise BadRequest("depth came without the image that it belongs to")
+        return None
+    try:
+        rgb = to_rgb(request.image, max_pixels)
+    except BadImage as error:
+        raise BadRequest(f"image: {error}") from None
+    header = headers.image_header(request.image.header)
+    if not is_given(request.depth):
+        return Observation(rgb, header=header)
     if not (request.camera_info.width and request.camera_info.height):
         raise BadRequest("depth came without camera_info, which says how to read it")
+    try:
+        depth, intrinsics = (
+            metres_of(request.depth, max_pixels),
+            intrinsics_of(request.camera_info),
+        )
+    except BadImage as error:
+        raise BadRequest(f"depth: {error}") from None
+    return Observation(rgb, depth, intrinsics, header)
 
 
 def seconds(duration: Duration, name: str) -> float:
