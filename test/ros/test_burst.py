@@ -44,6 +44,13 @@ class Asker:
             Query, "textregion/query", qos_profile=QoSProfile(depth=100)
         )
         wait_for(self.client.service_is_ready)
+        # The node may not know the client yet; then the middleware drops the reply.
+        wait_for(lambda: self.is_answered(*self.ask(1)))
+
+    def is_answered(self, pending):
+        """Whether a reply comes within two seconds."""
+        self.executor.spin_until_future_complete(pending, 2.0)
+        return pending.done()
 
     def ask(self, count, **fields):
         request = Query.Request(texts=["red block"], image=SCENE, **fields)
