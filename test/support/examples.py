@@ -1,4 +1,4 @@
-"""How many examples a property is tried with: the same ones in `make test`, others in `make fuzz`."""
+"""Examples of property tests: always the same few in `make test`, many others in `make fuzz`."""
 
 from hypothesis import settings
 
