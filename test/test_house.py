@@ -19,6 +19,7 @@ ROOMS = (
     "language",
     "tracking",
     "memory",
+    "app.terminal",
     "evaluation",
     "node.conversions",
     "client",
