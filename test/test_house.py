@@ -5,8 +5,11 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+
+from textregion_ros import __version__
 
 ROOT = Path(__file__).parents[1]
 OURS = "textregion_ros"
@@ -136,3 +139,8 @@ def test_importing_the_client_loads_no_models():
 @pytest.mark.parametrize("module", modules_of("node"))
 def test_the_node_does_no_arithmetic_on_tensors(module):
     assert {name for name in imports(module) if is_under(name, *HEAVY)} == set()
+
+
+def test_the_version_is_that_of_the_package():
+    package = ElementTree.parse(ROOT / "package.xml")
+    assert package.findtext("version") == __version__
