@@ -8,9 +8,12 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from test.support.examples import register_profiles
 from test.support.small_sam2 import sam2_config
 from textregion_ros.regions import TextRegion
 from textregion_ros.regions.loading import hydra_untouched, make_clip
+
+register_profiles()
 
 CLIP = {
     "embed_dim": 32,
