@@ -18,16 +18,19 @@ from textregion_ros.regions import (
     load_profile,
 )
 from textregion_ros.regions.checkpoints import locate
-from textregion_ros.regions.loading import (
-    assemble_encoder,
-    build_sam2,
+from textregion_ros.regions.encoders import OPEN_CLIP
+from textregion_ros.regions.encoders.open_clip_model import (
     check_preprocessing,
-    hydra_untouched,
     make_tokenizer,
     read_clip_config,
+)
+from textregion_ros.regions.proposers.sam2_model import (
+    build_sam2,
+    hydra_untouched,
+    make_sam2,
     read_sam2_config,
 )
-from textregion_ros.regions.profile import Asset
+from textregion_ros.regions.settings import Asset
 
 
 def edited(profile_file, tmp_path, **encoder):
@@ -52,7 +55,7 @@ def test_two_models_leave_hydra_alone_in_any_folder(profile_file, tmp_path, monk
     second = TextRegion.from_profile(str(profile_file), device="cpu")
     assert GlobalHydra.instance().hydra is before
     assert first.identity == second.identity
-    ours, theirs = first.proposer.sam2.state_dict(), second.proposer.sam2.state_dict()
+    ours, theirs = (m.proposer.point_masks.sam2.state_dict() for m in (first, second))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
@@ -97,10 +100,7 @@ def test_the_public_sam2_configurations_are_read(size):
 
 
 def test_the_demo_sam2_has_masks_of_a_quarter_of_its_image():
-    from hydra.utils import instantiate
-
-    with hydra_untouched():
-        sam2 = instantiate(read_sam2_config(locate(load_profile("demo").sam2.model.config, "demo")))
+    sam2 = make_sam2(read_sam2_config(locate(load_profile("demo").sam2.model.config, "")))
     assert sam2.image_size == 384
     assert sam2.sam_prompt_encoder.mask_input_size == (96, 96)
 
@@ -164,7 +164,7 @@ def test_an_image_and_a_text_tower_of_any_family_make_an_encoder():
     settings = replace(profile.encoder, crop_size=64, context_length=16, embed_dim=192)
     tokenizer = open_clip.SimpleTokenizer(context_length=16)
     short = replace(profile, encoder=settings, templates=("a {}",))
-    encoder = assemble_encoder(short, model, tokenizer, "tiny")
+    encoder = OPEN_CLIP["siglip2"].assemble(short, model, tokenizer, "tiny")
     assert encoder.score_bias == encoder.logit_bias == -10.0
     assert encoder.score_scale == pytest.approx(float(model.logit_scale.exp()))
     assert encoder.text(["mug"]).shape == (1, 192)
@@ -191,7 +191,7 @@ def test_siglip2_says_which_package_its_tokenizer_needs(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["clip", "siglip2", "pe"])
 def test_real_profiles_without_weights_name_the_command(name, monkeypatch, tmp_path):
     monkeypatch.setenv("TEXTREGION_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointMissing, match=f"textregion fetch {name}"):
+    with pytest.raises(CheckpointMissing, match=f"textregion fetch {name} --sam2 large"):
         TextRegion.from_profile(name, device="cpu")
 
 

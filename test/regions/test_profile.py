@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from textregion_ros.regions import BadProfile, UnknownProfile, load_profile, profile_names
-from textregion_ros.regions.loading import check_preprocessing, read_clip_config
+from textregion_ros.regions.encoders.open_clip_model import check_preprocessing, read_clip_config
 
 REAL = ("clip", "pe", "siglip2")
 

@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from textregion_ros.regions import BadText
-from textregion_ros.regions.loading import make_templates, token_counter
-from textregion_ros.regions.text import TextEncoder, openai_templates
+from textregion_ros.regions.encoders.open_clip_model import token_counter
+from textregion_ros.regions.encoders.text import (
+    TextEncoder,
+    make_templates,
+)
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def text():
 
     encode.sentences = 0
     encoder = TextEncoder(
-        encode, tokenizer, token_counter(tokenizer), 24, openai_templates(), capacity=3
+        encode, tokenizer, token_counter(tokenizer), 24, make_templates("openai"), capacity=3
     )
     encoder.spy = encode
     return encoder
@@ -28,7 +31,7 @@ def text():
 def test_the_vector_is_the_normalised_mean_of_unit_vectors(text):
     (vector,) = text(["red mug"])
     tokens = open_clip.SimpleTokenizer(context_length=24)(
-        [t("red mug") for t in openai_templates()]
+        [t("red mug") for t in make_templates("openai")]
     )
     each = torch.stack([torch.bincount(row % 64, minlength=64).float() for row in tokens])
     mean = (each / each.norm(dim=1, keepdim=True)).mean(0)
