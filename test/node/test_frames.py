@@ -161,7 +161,7 @@ def test_a_camera_whose_depth_has_ceased_is_not_waited_for(monkeypatch):
     camera = Camera(tolerance=20)
     camera.put_info(info(1000))
     camera.put_depth(depth(1000))
-    camera.put_image(stamped(to_message(np.zeros((2, 3, 3), np.uint8), Header()), 900))
+    camera.put_image(stamped(to_message(np.zeros((2, 3, 3), np.uint8), Header()), 2000))
     assert camera.mailbox.newest is None
     later = time.monotonic() + 5.0
     monkeypatch.setattr(time, "monotonic", lambda: later)

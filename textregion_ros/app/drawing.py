@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import supervision as sv
 
-from textregion_ros.regions import Grounding
+from textregion_ros.core.results import Grounding
 
 
 def draw(rgb: np.ndarray, groundings: Sequence[Grounding]) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from weakref import WeakSet
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -25,9 +25,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from textregion_ros.node.frames import Depth, Frame, Mailbox
 
 try:
-    from rclpy.event_handler import QoSRequestedIncompatibleInfo, SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # Humble
-    from rclpy.qos_event import QoSRequestedIncompatibleInfo, SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 KEPT_DEPTHS = 8  # depth mostly comes after its image, and seldom long before
 DEPTH_WAIT = 0.2  # s; longest that depth may come after its image
@@ -226,7 +226,13 @@ def _transported(topic: str, transport: str) -> str:
     return topic if transport == "raw" else f"{topic}/{transport}"
 
 
-def _blame_qos(camera: Camera, topic: str, event: QoSRequestedIncompatibleInfo) -> None:
+class _IncompatibleQos(Protocol):
+    """What rclpy tells of a publisher that does not fit; its name is another in every release."""
+
+    last_policy_kind: int
+
+
+def _blame_qos(camera: Camera, topic: str, event: _IncompatibleQos) -> None:
     policy = qos_policy_name_from_kind(event.last_policy_kind)
     camera.blame(
         f"a publisher on {topic} offers another {policy} than is asked for: nothing comes from "

@@ -78,11 +78,11 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         self._topics: dict[str, str] = {}
         self._autostart: Timer | None = None
         self._failures = Failures(self)
-        self._services: Services | None = None
+        self._query_services: Services | None = None
         self.pending = Pending()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         declare_parameters(self)
-        self._services = Services(
+        self._query_services = Services(
             self, self._engine, self._standing, self._failures, self.pending, self._free
         )
         self._diagnostics = Diagnostics(self, self._engine)
@@ -129,7 +129,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
             self._engine.unload(str(error))
             return FAILURE
         self._diagnostics.load_error, self._diagnostics.model = "", model
-        self._services.drop_bad_queries()
+        self._query_services.drop_bad_queries()
         self._inputs = Inputs(
             value(self, "transport"), value(self, "depth_transport"), value(self, "reliable")
         )
@@ -238,14 +238,14 @@ class TextRegionNode(LifecycleNodeMixin, Node):
     def _on_second(self) -> None:
         self._standing.tick()
         self._diagnostics.publish(dict(self._topics))
-        self._services.give_memory_back()
+        self._query_services.give_memory_back()
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
             result = judge(self, parameters, self._engine.worker is not None)
             for parameter in parameters:
-                if result.successful and parameter.name == "queries" and self._services:
-                    self._services.replace_queries(Query(texts_in(parameter)))
+                if result.successful and parameter.name == "queries" and self._query_services:
+                    self._query_services.replace_queries(Query(texts_in(parameter)))
             return result
         except Exception as error:  # it would end the node
             return SetParametersResult(
