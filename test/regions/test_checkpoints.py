@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from test.support.hub import COMMIT, hub
 from textregion_ros.regions import (
+    BadProfile,
     CheckpointAltered,
     CheckpointMissing,
     FetchFailed,
@@ -234,6 +235,34 @@ def test_a_file_put_there_by_hand_is_not_trusted():
     path.write_bytes(b"whatever")
     with pytest.raises(CheckpointMissing, match="textregion fetch clip"):
         locate(HUB, "textregion fetch clip")
+
+
+OUTSIDE = [
+    {"source": "hub", "repo": "someone/model", "file": "../../x"},
+    {"source": "hub", "repo": "someone/model", "file": "a/../../../x"},
+    {"source": "hub", "repo": "someone/model", "file": "..\\..\\x"},
+    {"source": "hub", "repo": "someone/model", "file": "."},
+    {"source": "hub", "repo": "someone/model", "file": ""},
+    {"source": "hub", "repo": "..", "file": "x"},
+    {"source": "hub", "repo": "../model", "file": "x"},
+    {"source": "hub", "repo": "a/b/c", "file": "x"},
+    {"source": "bundled", "file": "../../../x"},
+    {"source": "sam2", "file": "../x"},
+    {"source": "sam2", "file": "/etc/passwd"},
+]
+
+
+@pytest.mark.parametrize("asset", OUTSIDE, ids=str)
+def test_a_file_outside_of_its_source_is_refused(asset):
+    with pytest.raises(BadProfile):
+        Asset(**asset)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({"good": torch.ones(2), "bad": torch.tensor([1.0, float("nan")])}, path)
+    with pytest.raises(CheckpointAltered, match=r"w\.safetensors is damaged: bad"):
+        load_weights(path)
 
 
 def test_a_pinned_local_file(tmp_path):

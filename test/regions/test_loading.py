@@ -1,5 +1,6 @@
 import builtins
 import os
+import shutil
 from dataclasses import replace
 
 import open_clip
@@ -9,15 +10,17 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import save_file
 
+from test.support.small_sam2 import sam2_config
 from textregion_ros.regions import (
     BadProfile,
+    CheckpointAltered,
     CheckpointMissing,
     MissingExtra,
     TextRegion,
     TextRegionError,
     load_profile,
 )
-from textregion_ros.regions.checkpoints import locate
+from textregion_ros.regions.checkpoints import load_weights, locate
 from textregion_ros.regions.encoders import OPEN_CLIP
 from textregion_ros.regions.encoders.open_clip_model import (
     check_preprocessing,
@@ -103,6 +106,46 @@ def test_the_demo_sam2_has_masks_of_a_quarter_of_its_image():
     sam2 = make_sam2(read_sam2_config(locate(load_profile("demo").sam2.model.config, "")))
     assert sam2.image_size == 384
     assert sam2.sam_prompt_encoder.mask_input_size == (96, 96)
+
+
+EVIL = [
+    "torch.load",
+    "shutil.copyfile",
+    "os.system",
+    "sam2.build_sam.torch.load",  # by way of what a module imports
+    "textregion_ros.models.trunk.timm.create_model",
+    "sam2.build_sam.build_sam2",  # a function, not a network
+    "sam2.nothing.Here",
+    "sam2ish.Thing",
+    5,
+]
+
+
+@pytest.mark.parametrize("target", EVIL, ids=str)
+@pytest.mark.parametrize("depth", ["top", "deep", "in a list"])
+def test_a_configuration_can_make_nothing_but_sam_2(tmp_path, target, depth):
+    config, evil = sam2_config(), {"_target_": target}
+    if depth == "top":
+        config["_target_"] = target
+    elif depth == "deep":
+        config["image_encoder"]["neck"]["position_encoding"]["temperature"] = evil
+    else:
+        config["image_encoder"]["trunk"]["stages"] = [1, [evil]]
+    path = tmp_path / "sam2.yaml"
+    path.write_text(yaml.safe_dump({"model": config}))
+    with pytest.raises(BadProfile, match="configuration"):
+        read_sam2_config(path)
+
+
+@pytest.mark.parametrize("name", ["clip.safetensors", "sam2.pt"])
+def test_weights_that_are_all_nan_are_refused(profile_file, tmp_path, name):
+    folder = tmp_path / "profile"
+    shutil.copytree(profile_file.parent, folder)
+    weights = load_weights(folder / name)
+    nothing = {k: torch.full_like(v, float("nan")) for k, v in weights.items()}
+    save_file(nothing, folder / name) if name.endswith("s") else torch.save(nothing, folder / name)
+    with pytest.raises(CheckpointAltered, match=f"{name} is damaged"):
+        TextRegion.from_profile(str(folder / "small.yaml"), device="cpu")
 
 
 def test_weights_of_another_model_are_refused(profile_file, tmp_path):

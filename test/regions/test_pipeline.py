@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from textregion_ros.core.boxes import mask_box
 from textregion_ros.core.scene import Scene
-from textregion_ros.regions import BadImage, BadQuery, BadText, ImageHeader, TextRegion
+from textregion_ros.regions import BadImage, BadQuery, BadText, ImageHeader, Intrinsics, TextRegion
 from textregion_ros.regions.extraction import prepare, regions_of
 from textregion_ros.regions.grounding import patch_scores, relevancy
 from textregion_ros.regions.stopwatch import Stopwatch
@@ -290,6 +290,61 @@ def test_patches_are_scored_in_the_order_of_regions(model):
         expected = relevancy(cosines[:, 0], cosines[:, 1:], scale, bias)
         scaled = torch.sigmoid(scale * scores[index])
         np.testing.assert_allclose(scaled.numpy(), expected, atol=1e-5)
+
+
+def test_a_long_text_is_refused_before_the_image_is_looked_at(model):
+    def unwanted(*_):
+        pytest.fail("the image was encoded")
+
+    proposer = replace(model.proposer, image_features=unwanted)
+    busy = TextRegion(model.profile, proposer, replace(model.encoder, patch_values=unwanted))
+    with pytest.raises(BadText, match="too long"):
+        busy.embed(["a cup " * 40])
+    with pytest.raises(BadText, match="too long"):
+        busy.encode_for(skimage.data.coffee(), ["a cup " * 40])
+
+
+def test_vectors_of_texts_compare_with_the_tokens(scene, seeing):
+    vectors = seeing.embed(["a cup", "object", "things"])
+    assert (vectors.shape, vectors.dtype) == ((3, 32), np.float32)
+    cosines = scene.tokens @ vectors.T
+    scale, bias = seeing.encoder.score_scale, seeing.encoder.score_bias
+    (answer,) = seeing.ground(scene, ["a cup"])
+    assert answer.score == pytest.approx(
+        relevancy(cosines[:, 0], cosines[:, 1:], scale, bias).max(), abs=1e-6
+    )
+
+
+def test_bytes_are_counted_where_they_are(model):
+    image = prepared(model)
+    parts = [*image.features, image.values]
+    assert image.nbytes == sum(part.nbytes for part in parts)
+    assert image.device_nbytes == 0
+    away = replace(image, features=[part.to("meta") for part in image.features])
+    assert away.nbytes == image.values.nbytes
+    assert away.device_nbytes == sum(part.nbytes for part in image.features)
+    frame = model.encode_for(skimage.data.coffee(), ["a cup"]).encoded
+    whole = replace(frame, rest=None)
+    there = replace(frame, rest=away)
+    assert there.nbytes == whole.nbytes + away.nbytes
+    assert there.device_nbytes == away.device_nbytes
+
+
+def test_a_scene_with_depth_has_shapes(model):
+    picture = skimage.data.coffee()
+    depth = np.full(picture.shape[:2], 1.5, np.float32)
+    camera = Intrinsics(500.0, 500.0, 299.5, 199.5, 600, 400)
+    box = np.array([[250, 150, 100, 80]])
+    scene = model.encode(picture, masks=box, depth=depth, intrinsics=camera)
+    (answer,) = model.ground(scene, ["a cup"], threshold=0)
+    assert answer.best.pose is scene.shape(0).pose
+    # The box's pixels lie 1.5 m away, and from column 250 and row 150 on, 100 × 80 of them.
+    middle = [(299.5 - 299.5) * 1.5 / 500, (189.5 - 199.5) * 1.5 / 500, 1.5]
+    np.testing.assert_allclose(answer.best.pose.centroid, middle, atol=2e-3)
+    with pytest.raises(BadImage, match="intrinsics"):
+        model.encode(picture, depth=depth)
+    with pytest.raises(BadImage, match="aligned"):
+        model.encode(picture, depth=depth[:100], intrinsics=camera)
 
 
 def prepared(model):

@@ -60,7 +60,7 @@ def _with_sam2(profile: Profile, size: str) -> Profile:
 
 
 def _parse(path: Path) -> Profile:
-    config = dacite.Config(strict=True, type_hooks={float: _as_float, int: _no_bool})
+    config = dacite.Config(strict=True, type_hooks={float: _as_float})
     try:
         data = _read(path)
         data = _in_place({"name": path.stem, **data}, path.resolve().parent)
@@ -97,12 +97,6 @@ def _check_choice(name: str, value: str, known: Mapping[str, object]) -> None:
 
 def _as_float(value: object) -> object:
     return float(value) if type(value) is int else value
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise BadProfile(f"{str(value).lower()} stands where a whole number is wanted")
-    return value
 
 
 def _in_place(data: dict[str, object], folder: Path) -> dict[str, object]:

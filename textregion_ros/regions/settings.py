@@ -21,8 +21,10 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     """Check a number of a profile.
 
     Raises:
-        BadProfile: It is not finite, or not within low..high.
+        BadProfile: It is no number, not finite, or not within low..high.
     """
+    if isinstance(value, bool):  # which Python takes for 0 or 1
+        raise BadProfile(f"{name}: {str(value).lower()} is no number")
     if not (math.isfinite(value) and low <= value <= high):
         raise BadProfile(f"{name}: {value} is not within {low:g}..{high:g}")
 
