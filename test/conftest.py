@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from test.support.examples import register_profiles
 from test.support.small_sam2 import sam2_config
 from textregion_ros.regions import TextRegion
-from textregion_ros.regions.loading import hydra_untouched, make_clip
+from textregion_ros.regions.encoders.open_clip_model import make_clip
+from textregion_ros.regions.proposers.sam2_model import make_sam2
 
 register_profiles()
 
@@ -38,14 +39,10 @@ CLIP = {
 @pytest.fixture(scope="session")
 def profile_file(tmp_path_factory):
     """A profile of local files: random weights, every mask accepted."""
-    from hydra.utils import instantiate
-
     folder = tmp_path_factory.mktemp("profile")
     torch.manual_seed(7)
     (folder / "sam2.yaml").write_text(yaml.safe_dump({"model": sam2_config()}))
-    with hydra_untouched():
-        sam2 = instantiate(sam2_config())
-    torch.save({"model": sam2.state_dict()}, folder / "sam2.pt")
+    torch.save({"model": make_sam2(sam2_config()).state_dict()}, folder / "sam2.pt")
     (folder / "clip.json").write_text(json.dumps(CLIP))
     clip = {name: value.half() for name, value in make_clip(CLIP).state_dict().items()}
     save_file(clip, folder / "clip.safetensors")

@@ -14,20 +14,23 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from hydra.utils import instantiate
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from safetensors.torch import save_file
 
-from textregion_ros.regions import TextRegion, load_profile, views
+from textregion_ros.regions import TextRegion, load_profile
 from textregion_ros.regions.checkpoints import LOCK_NAME, locate, path_of, sha256
-from textregion_ros.regions.loading import (
+from textregion_ros.regions.encoders import views
+from textregion_ros.regions.encoders.open_clip_model import (
     check_preprocessing,
-    hydra_untouched,
     make_clip,
+    make_tokenizer,
     read_clip_config,
-    read_sam2_config,
+    token_counter,
 )
+from textregion_ros.regions.proposers.prompts import grid
+from textregion_ros.regions.proposers.sam2 import Sam2Proposer
+from textregion_ros.regions.proposers.sam2_model import build_sam2, make_sam2, read_sam2_config
 
 NAMES = ["clip", "siglip2", "pe"]
 SIZES = {"tiny": 39, "small": 46, "base_plus": 81, "large": 224}  # million parameters
@@ -98,8 +101,6 @@ def test_preprocessing_is_that_of_the_weights(profile):
 
 @pytest.mark.parametrize("name", ["clip", "pe"])
 def test_the_tokenizer_is_open_clips(name):
-    from textregion_ros.regions.loading import make_tokenizer, token_counter
-
     settings = load_profile(name).encoder
     config = read_clip_config(settings, name)
     ours, theirs = make_tokenizer(settings, config, name), open_clip.get_tokenizer(settings.model)
@@ -142,9 +143,8 @@ def random_clip(profile):
 
 def random_sam2(profile):
     torch.manual_seed(3)
-    with hydra_untouched():
-        sam2 = instantiate(read_sam2_config(locate(profile.sam2.model.config, profile.name)))
-    return sam2.state_dict()
+    config = read_sam2_config(locate(profile.sam2.model.config, profile.fetch_command))
+    return make_sam2(config).state_dict()
 
 
 def put_tokenizer(profile):
@@ -222,29 +222,30 @@ def test_a_profile_at_full_size_answers_from_files_alone(name, size, millions, p
     before = forget_peak()
     model = TextRegion.from_profile(profile, device="cpu")
     clip = sum(math.prod(like.shape) for like in built_by_us(profile).parameters())
-    sam2 = sum(parameter.numel() for parameter in model.proposer.sam2.parameters())
+    sam2 = sum(parameter.numel() for parameter in model.proposer.point_masks.sam2.parameters())
     assert round(clip / 1e6) == millions
     assert round(sam2 / 1e6) == SIZES[size]
-    assert {p.dtype for p in model.encoder.vision.parameters()} == {torch.float32}
+    assert {p.dtype for p in model.encoder.tower.parameters()} == {torch.float32}
 
     encoder, side = model.encoder, settings.crop_size
-    assert encoder.logit_scale == pytest.approx(100.0, rel=1e-3)
     assert encoder.score_scale == pytest.approx(100.0, rel=1e-3)
-    assert encoder.logit_bias == (-16.5 if name == "siglip2" else 0.0)
-    assert encoder.score_bias == encoder.logit_bias
+    assert encoder.score_bias == (-16.5 if name == "siglip2" else 0.0)
+    logits = (encoder.score_scale, encoder.score_bias) if name == "siglip2" else (1.0, 0.0)
+    assert (encoder.logit_scale, encoder.logit_bias) == logits
     assert encoder.identity.startswith(f"{settings.model}@")
     with torch.inference_mode():
-        values = encoder.vision.values(torch.zeros(1, 3, side, side))
+        values = encoder.patch_values(torch.zeros(1, 3, side, side))
     assert values.shape == (1, patches, 1024)
 
     rgb = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    frame = model.encode(rgb)
+    scene = model.encode(rgb)
+    frame = scene.encoded
     assert len(frame.tokens) >= 1
     assert frame.masks.shape == (len(frame.tokens), 256, 256)
     assert (frame.masks.dtype, frame.tokens.dtype) == (np.float16, np.float32)
     assert frame.tokens.shape[1] == settings.embed_dim
     np.testing.assert_allclose(np.linalg.norm(frame.tokens, axis=1), 1.0, atol=1e-5)
-    (answer,) = model.ground(frame, ["red mug"], threshold=0.0)
+    (answer,) = model.ground(scene, ["red mug"], threshold=0.0)
     assert answer.regions[0].mask.shape == (480, 640)
     assert 0.0 <= answer.score <= 1.0
     # The weights once, a checkpoint being read beside them, and 3 GiB to work in.
@@ -254,16 +255,15 @@ def test_a_profile_at_full_size_answers_from_files_alone(name, size, millions, p
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_large_sam2_gives_masks(cache):
-    from textregion_ros.regions.loading import build_sam2
-    from textregion_ros.regions.prompts import Proposer
-
     profile = any_mask(load_profile("clip", sam2="large"))
     put(profile.sam2.model.checkpoint, random_sam2(profile))
-    sam2 = build_sam2(profile.sam2.model, "clip")
+    sam2 = build_sam2(profile.sam2.model, profile.fetch_command)
     assert round(sum(p.numel() for p in sam2.parameters()) / 1e6) == SIZES["large"]
-    proposer = Proposer(sam2, profile.proposals, 96 << 20)
+    proposer = Sam2Proposer.of(sam2, profile.proposals)
+    points = 1024 * grid(3, torch.device("cpu"))
     with torch.inference_mode():
-        logits, ious = proposer.masks(proposer.features(torch.rand(3, 504, 672)))
+        features = proposer.prepare(torch.rand(3, 504, 672))
+        logits, ious = proposer.point_masks(features, points, 0.0)
     assert (logits.shape, logits.dtype) == ((9, 3, 256, 256), torch.float16)
     assert logits.isfinite().all()
     assert ious.shape == (9, 3)

@@ -20,11 +20,11 @@ from safetensors.torch import load_file
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
-from textregion_ros.regions import views
 from textregion_ros.regions.bilinear import make_taps, sample
-from textregion_ros.regions.encoders import AttentionPoolEncoder, ClipEncoder
+from textregion_ros.regions.encoders import AttentionPoolTower, ClipTower, views
 from textregion_ros.regions.labelling import paint
-from textregion_ros.regions.proposals import ProposalSettings, fuse, select_candidates
+from textregion_ros.regions.proposers.candidates import fuse, passing
+from textregion_ros.regions.settings import ProposalSettings
 from textregion_ros.regions.tokens import MASK_CEILING, group_max, region_tokens
 
 TEST = Path(__file__).parent
@@ -54,14 +54,14 @@ def encoder(family):
     if family == "clip":
         cfg = CLIPVisionCfg(**model["vision_cfg"])
         tower = _build_vision_tower(model["embed_dim"], cfg, quick_gelu=model["quick_gelu"])
-        wrapped, visual = ClipEncoder(tower, last_block_mlp=True), tower
+        wrapped, visual = ClipTower(tower, last_block_mlp=True), tower
     else:
         kwargs = dict(model["kwargs"])
         if family == "pe":
             kwargs["norm_layer"] = partial(torch.nn.LayerNorm, eps=1e-5)
             kwargs["ref_feat_shape"] = tuple(kwargs["ref_feat_shape"])
         visual = (Eva if family == "pe" else VisionTransformer)(**kwargs)
-        wrapped = AttentionPoolEncoder(SimpleNamespace(trunk=visual))
+        wrapped = AttentionPoolTower(SimpleNamespace(trunk=visual))
     visual.load_state_dict(load_file(REFERENCE / f"{family}.safetensors"))
     return wrapped.eval()
 
@@ -78,11 +78,9 @@ def tokens_of(family, case, data):
     """The production path from the camera image and given masks to the region tokens."""
     whole = case["resize_method"] == "resize"
     crop = case["crop_size"]
-    rescaled = (
-        views.squash(data["image"], crop)
-        if whole
-        else views.rescale(data["image"], tuple(case["scale"]))
-    )
+    size = data["image"].shape[:2]
+    size = (crop, crop) if whole else views.rescaled_size(*size, tuple(case["scale"]))
+    rescaled = views.resized(data["image"], size)
     np.testing.assert_array_equal(rescaled, data["rescaled_image"])
     mean, std, interpolation = PREPROCESSING[family]
     image = views.to_tensor(rescaled, torch.device("cpu"))
@@ -141,14 +139,14 @@ def test_proposals(case):
         min_mask_size=case["min_mask_size"],
         fuse_threshold=case["fuse_threshold"] if case["fuse"] else None,
     )
-    candidates = select_candidates(
+    passed = passing(
         torch.from_numpy(data["low_res_logits"]),
         torch.from_numpy(data["iou_predictions"]),
         settings,
     )
     size = tuple(case["original_height_width"])
-    groups = fuse(candidates, size, settings)
-    soft = candidates.logits.float().clamp(0, MASK_CEILING)
+    groups = fuse(passed, size, settings)
+    soft = passed.logits.float().clamp(0, MASK_CEILING)
     full = sample(soft, *(make_taps(soft.shape[-1], side) for side in size)).half()
     masks = group_max(full, groups)
     assert masks.shape == data["masks"].shape

@@ -1,24 +1,17 @@
-"""Fetching is tried against a hub of our own: a small HTTP server with a hub's headers."""
-
 import hashlib
 import json
 import pickle
-import threading
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import Mock
 
 import pytest
 import torch
-import yaml
 from huggingface_hub.utils import WeakFileLock
-from PIL import Image
 from safetensors.torch import save_file
-from typer.testing import CliRunner
 
-from textregion_ros.app.cli import app
+from test.support.hub import COMMIT, hub
 from textregion_ros.regions import (
+    BadProfile,
     CheckpointAltered,
     CheckpointMissing,
     FetchFailed,
@@ -26,17 +19,15 @@ from textregion_ros.regions import (
 )
 from textregion_ros.regions.checkpoints import (
     LOCK_NAME,
-    cache_dir,
     fetch,
     load_weights,
     locate,
     path_of,
     sha256,
 )
-from textregion_ros.regions.profile import Asset
+from textregion_ros.regions.settings import Asset
 
 HUB = Asset(source="hub", file="weights.pt", repo="someone/model")
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(autouse=True)
@@ -48,74 +39,6 @@ def cache(tmp_path, monkeypatch):
 
 def git_sha1(data):
     return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
-
-
-class Hub:
-    """Serves {path: bytes} of one commit as a hub does: as long as `limit` bytes of bodies allow.
-
-    `sent` holds the path and the Range of every answer with a body, `refuse` a status to give
-    instead, with an error code of the hub's.
-    """
-
-    def __init__(self, files):
-        self.files, self.sent = files, []
-        self.limit, self.refuse = float("inf"), None
-        self.etag, self.headers = (lambda data: hashlib.sha256(data).hexdigest()), True
-
-    def answer(self, request, body):
-        data = next((d for name, d in self.files.items() if request.path.endswith(name)), None)
-        status, code = self.refuse or ((200, None) if data is not None else (404, "EntryNotFound"))
-        start = 0
-        if status == 200 and (part := request.headers["Range"]):
-            status, start = 206, int(part.removeprefix("bytes=").removesuffix("-"))
-        request.send_response(status)
-        if status in (200, 206):
-            self.describe(request, data, start, status)
-        else:
-            request.send_header("X-Error-Code", code or "")
-            request.send_header("Content-Length", "0")
-        request.end_headers()
-        if body and status in (200, 206):
-            self.sent.append((request.path, request.headers["Range"]))
-            part = data[start : start + max(0, min(len(data), self.limit))]
-            self.limit -= len(part)
-            request.wfile.write(part)
-            request.close_connection = True
-
-    def describe(self, request, data, start, status):
-        if self.headers:
-            request.send_header("ETag", f'"{self.etag(data)}"')
-            request.send_header("X-Repo-Commit", COMMIT)
-        if status == 206:
-            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        request.send_header("Content-Length", str(len(data) - start))
-
-
-@contextmanager
-def hub(files, **settings):
-    """A hub of `files`; yields its address and the Hub."""
-    shelf = Hub(files)
-    vars(shelf).update(settings)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            shelf.answer(self, body=False)
-
-        def do_GET(self):
-            shelf.answer(self, body=True)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", shelf
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -264,40 +187,6 @@ def test_two_fetches_at_once_are_kept_apart(cache):
         list(fetch(profile_with(HUB), endpoint="http://127.0.0.1:9"))
 
 
-@pytest.fixture
-def hub_profile(profile_file, tmp_path):
-    """The small profile, but with its weights at a hub; its path, and what the hub must have."""
-    data = yaml.safe_load(profile_file.read_text())
-    data["encoder"]["config"]["file"] = str(profile_file.parent / "clip.json")
-    small = data["sam2"]["sizes"]["small"]
-    small["config"]["file"] = str(profile_file.parent / "sam2.yaml")
-    small["checkpoint"] = {"source": "hub", "repo": "someone/sam2", "file": "sam2.pt"}
-    clip = {"source": "hub", "repo": "someone/clip", "file": "clip.safetensors"}
-    data["encoder"]["checkpoint"] = clip
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(data))
-    names = ("clip.safetensors", "sam2.pt")
-    return path, {name: (profile_file.parent / name).read_bytes() for name in names}
-
-
-def test_the_command_fetches_and_asking_uses_no_network(hub_profile, cache, tmp_path, monkeypatch):
-    path, files = hub_profile
-    picture = tmp_path / "picture.png"
-    Image.new("RGB", (64, 48), (200, 30, 30)).save(picture)
-    with hub(files) as (url, _):
-        monkeypatch.setenv("HF_ENDPOINT", f"{url}/")
-        done = CliRunner().invoke(app, ["fetch", str(path)])
-        assert done.stdout.count("fetched: ") == 2, done.stderr
-        assert CliRunner().invoke(app, ["fetch", str(path)]).stdout.count("there already: ") == 2
-    used = []
-    for name in ("socket.socket.connect", "socket.socket.connect_ex", "socket.getaddrinfo"):
-        monkeypatch.setattr(name, lambda *arguments, name=name: used.append(name))
-    asked = CliRunner().invoke(app, ["ask", str(picture), "mug", "--profile", str(path)])
-    assert asked.exit_code == 0, asked.stderr
-    assert "regions in" in asked.stdout
-    assert used == []
-
-
 def test_files_kept_in_git_are_checked_by_their_blob_hash():
     with hub({"weights.pt": b"{}"}, etag=git_sha1) as (url, _):
         list(fetch(profile_with(HUB), endpoint=url))
@@ -336,8 +225,8 @@ def test_an_altered_file_is_refused_and_fetched_again():
 
 
 def test_a_missing_file_names_the_command():
-    with pytest.raises(CheckpointMissing, match="textregion fetch siglip2"):
-        locate(HUB, "siglip2")
+    with pytest.raises(CheckpointMissing, match="textregion fetch siglip2 --sam2 tiny"):
+        locate(HUB, load_profile("siglip2", sam2="tiny").fetch_command)
 
 
 def test_a_file_put_there_by_hand_is_not_trusted():
@@ -345,7 +234,35 @@ def test_a_file_put_there_by_hand_is_not_trusted():
     path.parent.mkdir(parents=True)
     path.write_bytes(b"whatever")
     with pytest.raises(CheckpointMissing, match="textregion fetch clip"):
-        locate(HUB, "clip")
+        locate(HUB, "textregion fetch clip")
+
+
+OUTSIDE = [
+    {"source": "hub", "repo": "someone/model", "file": "../../x"},
+    {"source": "hub", "repo": "someone/model", "file": "a/../../../x"},
+    {"source": "hub", "repo": "someone/model", "file": "..\\..\\x"},
+    {"source": "hub", "repo": "someone/model", "file": "."},
+    {"source": "hub", "repo": "someone/model", "file": ""},
+    {"source": "hub", "repo": "..", "file": "x"},
+    {"source": "hub", "repo": "../model", "file": "x"},
+    {"source": "hub", "repo": "a/b/c", "file": "x"},
+    {"source": "bundled", "file": "../../../x"},
+    {"source": "sam2", "file": "../x"},
+    {"source": "sam2", "file": "/etc/passwd"},
+]
+
+
+@pytest.mark.parametrize("asset", OUTSIDE, ids=str)
+def test_a_file_outside_of_its_source_is_refused(asset):
+    with pytest.raises(BadProfile):
+        Asset(**asset)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({"good": torch.ones(2), "bad": torch.tensor([1.0, float("nan")])}, path)
+    with pytest.raises(CheckpointAltered, match=r"w\.safetensors is damaged: bad"):
+        load_weights(path)
 
 
 def test_a_pinned_local_file(tmp_path):
@@ -364,13 +281,6 @@ def test_bundled_and_sam2_files_are_found():
     assert locate(Asset(source="bundled", file="sam2.yaml"), "demo").is_file()
     tiny = Asset(source="sam2", file="configs/sam2.1/sam2.1_hiera_t.yaml")
     assert locate(tiny, "clip").is_file()
-
-
-def test_the_cache_folder(monkeypatch, tmp_path):
-    assert cache_dir() == tmp_path / "cache"
-    monkeypatch.delenv("TEXTREGION_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_dir() == tmp_path / "xdg" / "textregion"
 
 
 @pytest.mark.parametrize("wrap", [lambda w: w, lambda w: {"model": w}, lambda w: {"state_dict": w}])

@@ -1,23 +1,29 @@
-"""Our order of SAM2's mask decoder against the public one."""
+"""Our order of SAM 2's mask decoder against the public one."""
 
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from test.support.small_sam2 import sam2_config
-from textregion_ros.regions.decoder import ImageDecoder
-from textregion_ros.regions.loading import hydra_untouched
-from textregion_ros.regions.prompts import Proposer
+from textregion_ros.regions.proposers.prompts import grid
+from textregion_ros.regions.proposers.sam2 import Sam2Proposer
+from textregion_ros.regions.proposers.sam2_decoder import ImageDecoder
+from textregion_ros.regions.proposers.sam2_model import make_sam2
 
 
-def build(model, **changes):
+def build(**changes):
     torch.manual_seed(3)
-    with hydra_untouched():
-        sam2 = instantiate(OmegaConf.create({**sam2_config(), **changes})).eval()
+    sam2 = make_sam2(sam2_config(**changes)).eval()
     for parameter in sam2.parameters():  # embeddings and norms start at 0 and 1: hide nothing
         parameter.data.add_(0.05 * torch.randn_like(parameter))
-    return Proposer(sam2, model.proposer.settings, 1 << 28)
+    return sam2
+
+
+def features_of(sam2, model):
+    return Sam2Proposer.of(sam2, model.proposer.settings).prepare(torch.rand(3, 90, 130))
+
+
+def points_of(sam2):
+    return sam2.image_size * grid(6, torch.device("cpu"))
 
 
 def public_decoder(sam2, features, points):
@@ -46,11 +52,10 @@ VARIANTS = [
 @pytest.mark.parametrize("count", [1, 9])
 @torch.inference_mode()
 def test_masks_and_scores_are_those_of_the_public_decoder(model, changes, count):
-    proposer = build(model, **changes)
-    features = proposer.features(torch.rand(3, 90, 130))
-    points = proposer.points()[:count]
-    masks, ious = public_decoder(proposer.sam2, features, points)
-    ours, our_ious = ImageDecoder(proposer.sam2, features).decode(points, -1.0)
+    sam2 = build(**changes)
+    features, points = features_of(sam2, model), points_of(sam2)[:count]
+    masks, ious = public_decoder(sam2, features, points)
+    ours, our_ious = ImageDecoder(sam2, features).decode(points, -1.0)
     torch.testing.assert_close(our_ious, ious, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(ours.float(), masks, atol=2e-3, rtol=2e-3)
     assert masks.std() > 0.05
@@ -58,9 +63,8 @@ def test_masks_and_scores_are_those_of_the_public_decoder(model, changes, count)
 
 @torch.inference_mode()
 def test_prompts_that_cannot_pass_get_no_masks(model):
-    proposer = build(model)
-    features = proposer.features(torch.rand(3, 90, 130))
-    decoder, points = ImageDecoder(proposer.sam2, features), proposer.points()
+    sam2 = build()
+    decoder, points = ImageDecoder(sam2, features_of(sam2, model)), points_of(sam2)
     every, ious = decoder.decode(points, -1.0)
     least = float(ious.amax(1).median())
     some, same = decoder.decode(points, least)
@@ -76,11 +80,12 @@ def test_prompts_that_cannot_pass_get_no_masks(model):
 
 @torch.inference_mode()
 def test_it_runs_in_bfloat16(model):
-    proposer = build(model)
-    image = torch.rand(3, 90, 130)
-    exact, _ = proposer.masks(proposer.features(image))
+    sam2 = build()
+    proposer = Sam2Proposer.of(sam2, model.proposer.settings)
+    image, points = torch.rand(3, 90, 130), points_of(sam2)
+    exact, _ = proposer.point_masks(proposer.prepare(image), points, 0.0)
     with torch.autocast("cpu", torch.bfloat16):
-        rough, ious = proposer.masks(proposer.features(image))
+        rough, ious = proposer.point_masks(proposer.prepare(image), points, 0.0)
     assert rough.dtype == torch.float16
     assert ious.dtype == torch.float32
     assert (rough.float() - exact.float()).abs().mean() < 0.2 * exact.float().std()

@@ -3,8 +3,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from textregion_ros.regions.encoders import ClipEncoder, self_similar_attention
-from textregion_ros.regions.loading import make_clip
+from textregion_ros.regions.encoders.clip import ClipTower, self_similar_attention
+from textregion_ros.regions.encoders.open_clip_model import make_clip
 
 TOWER = {"image_size": 32, "patch_size": 16, "width": 8, "layers": 2, "head_width": 4}
 CONFIG = {
@@ -17,7 +17,7 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def clip():
     torch.manual_seed(0)
-    return ClipEncoder(make_clip(CONFIG).visual).eval().requires_grad_(False)
+    return ClipTower(make_clip(CONFIG).visual).eval().requires_grad_(False)
 
 
 def softmax(x):
@@ -58,7 +58,7 @@ def test_dense_features_are_the_last_block_with_another_attention(clip, monkeypa
     # With its usual attention it must be CLIP's own output, patch by patch.
     block = clip.visual.transformer.resblocks[-1]
     monkeypatch.setattr(
-        "textregion_ros.regions.encoders.self_similar_attention",
+        "textregion_ros.regions.encoders.clip.self_similar_attention",
         lambda attention, tokens: block.attention(tokens),
     )
     own = clip.visual.forward_intermediates(

@@ -1,34 +1,26 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from textregion_ros.regions import BadQuery, EncodedFrame
-from textregion_ros.regions.grounding import (
-    answer,
-    boxes_at,
-    check_query,
-    distinct,
-    mask_at,
-    mask_box,
-    mask_overlaps,
-    relevancy,
-    union_box,
-)
+from textregion_ros.core.boxes import mask_box
+from textregion_ros.core.masks import mask_boxes
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
+from textregion_ros.regions.grounding import answer, distinct, mask_overlaps, relevancy
 
 
-def frame_of(masks, size=(30, 40)):
+def scene_of(masks, size=(30, 40)):
     masks = np.asarray(masks, np.float16)
-    return EncodedFrame(
+    encoded = EncodedFrame(
         image_size=size,
         masks=masks,
-        boxes=boxes_at(masks, size),
+        boxes=mask_boxes(masks, size),
         tokens=np.eye(len(masks), 8, dtype=np.float32),
         overlaps=mask_overlaps(torch.from_numpy(masks)).numpy(),
     )
+    return Scene(Observation(np.zeros((*size, 3), np.uint8)), encoded)
 
 
 def square(y, x, side, size=16):
@@ -57,41 +49,50 @@ def test_relevancy_of_extreme_logits_is_finite():
 
 
 def test_best_first_with_margins_and_the_union():
-    frame = frame_of([square(1, 1, 4), square(9, 9, 4), square(1, 9, 4)])
-    found = answer(frame, "cup", np.array([0.6, 0.9, 0.2], np.float32), 0.5, top_k=0)
+    scene = scene_of([square(1, 1, 4), square(9, 9, 4), square(1, 9, 4)])
+    found = answer(scene, "cup", np.array([0.6, 0.9, 0.2], np.float32), 0.5, top_k=0)
     assert found.found
     assert [region.id for region in found.regions] == [1, 0]
-    assert [region.margin for region in found.regions] == pytest.approx([0.3, 0.4])
     assert found.score == pytest.approx(0.9)
     x, y, w, h = found.box
     both = found.regions[0].mask | found.regions[1].mask
     assert mask_box(both) == (x, y, w, h)
 
 
+@pytest.mark.parametrize("top_k", [0, 2, 3])
+def test_the_margin_is_the_score_less_that_of_the_best_other_region(top_k):
+    scene = scene_of([square(1, 1, 4), square(9, 9, 4), square(1, 9, 4)])
+    found = answer(scene, "cup", np.array([0.6, 0.9, 0.2], np.float32), 0.0, top_k)
+    expected = [0.3, -0.3, -0.7][: top_k or None]
+    assert [region.margin for region in found.regions] == pytest.approx(expected)
+
+
 def test_top_k_keeps_the_true_runner_up():
-    frame = frame_of([square(1, 1, 4), square(9, 9, 4)])
-    (best,) = answer(frame, "cup", np.array([0.6, 0.9]), 0.0, top_k=1).regions
+    scene = scene_of([square(1, 1, 4), square(9, 9, 4)])
+    (best,) = answer(scene, "cup", np.array([0.6, 0.9]), 0.0, top_k=1).regions
     assert (best.id, best.margin) == (1, pytest.approx(0.3))
 
 
+def test_the_margin_of_an_only_region_is_its_score():
+    twice = scene_of([square(1, 1, 4), square(1, 1, 4)])  # a near-duplicate is no other region
+    for scene in (scene_of([square(1, 1, 4)]), twice):
+        scores = np.array([0.6, 0.5], np.float32)[: len(scene)]
+        (only,) = answer(scene, "cup", scores, 0.0, top_k=0).regions
+        assert only.margin == pytest.approx(0.6)
+
+
 def test_not_found_is_an_answer_with_its_score():
-    frame = frame_of([square(1, 1, 4)])
-    missed = answer(frame, "cup", np.array([0.4]), 0.5, top_k=1)
+    scene = scene_of([square(1, 1, 4)])
+    missed = answer(scene, "cup", np.array([0.4]), 0.5, top_k=1)
     assert (missed.found, missed.regions, missed.box) == (False, (), None)
     assert missed.score == pytest.approx(0.4)
-    assert answer(frame, "cup", np.array([0.0]), 0.0, top_k=1).found
+    assert answer(scene, "cup", np.array([0.0]), 0.0, top_k=1).found
 
 
 def test_near_duplicates_of_a_better_region_are_left_out():
-    frame = frame_of([square(2, 2, 8), square(2, 3, 8), square(2, 2, 4)])
-    found = answer(frame, "cup", np.array([0.8, 0.9, 0.7]), 0.5, top_k=0)
+    scene = scene_of([square(2, 2, 8), square(2, 3, 8), square(2, 2, 4)])
+    found = answer(scene, "cup", np.array([0.8, 0.9, 0.7]), 0.5, top_k=0)
     assert [region.id for region in found.regions] == [1, 2]
-
-
-@pytest.mark.parametrize(("threshold", "top_k"), [(-0.1, 1), (1.1, 1), (0.5, -1), (np.nan, 1)])
-def test_bad_queries(threshold, top_k):
-    with pytest.raises(BadQuery):
-        check_query(threshold, top_k)
 
 
 @settings(deadline=None)
@@ -105,31 +106,3 @@ def test_distinct_falls_and_never_overlaps(scores, count):
     assert (np.diff(scores[chosen]) <= 0).all()
     assert not overlaps[np.ix_(chosen, chosen)].any()
     assert len(chosen) <= count or count == 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
-def test_boxes_are_those_of_the_masks_at_the_cameras_size(side, h, w, seed):
-    masks = np.random.default_rng(seed).normal(-1, 1, (4, side, side)).astype(np.float16)
-    full = F.interpolate(torch.from_numpy(masks).float()[None], (h, w), mode="bilinear")[0] > 0
-    for logits, box, mask in zip(masks, boxes_at(masks, (h, w)), full.numpy(), strict=True):
-        np.testing.assert_array_equal(mask_at(logits, (h, w), (0, 0, w, h)), mask)
-        assert tuple(box) == mask_box(mask)
-        np.testing.assert_array_equal(mask_at(logits, (h, w), box), mask)
-
-
-BOX = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(1, 30), st.integers(1, 30))
-
-
-@given(st.lists(BOX, min_size=1, max_size=6))
-def test_the_union_holds_every_box_and_touches_them(boxes):
-    x, y, w, h = union_box(boxes)
-    assert x == min(box[0] for box in boxes)
-    assert y == min(box[1] for box in boxes)
-    assert x + w == max(box[0] + box[2] for box in boxes)
-    assert y + h == max(box[1] + box[3] for box in boxes)
-
-
-def test_the_union_of_nothing():
-    assert union_box([]) is None
-    assert boxes_at(np.zeros((0, 4, 4), np.float16), (5, 5)).shape == (0, 4)

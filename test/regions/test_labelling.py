@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from textregion_ros.regions import BadQuery, BadText, EncodedFrame, labelling
+from textregion_ros.regions import BadQuery, BadText, EncodedFrame, TextRegion, labelling
 from textregion_ros.regions.labelling import Vocabulary, label_map, paint
 
 
@@ -148,27 +150,30 @@ def test_uncovered_pixels_may_be_the_first_text():
 
 def test_a_frame_keeps_dense_features_only_when_asked(model):
     rgb = np.random.default_rng(3).integers(0, 255, (60, 90, 3), dtype=np.uint8)
-    plain, dense = model.encode(rgb), model.encode(rgb, dense=True)
+    without, scene = model.encode(rgb), model.encode(rgb, dense=True)
+    plain, dense = without.encoded, scene.encoded
     assert plain.dense is None
     np.testing.assert_array_equal(plain.tokens, dense.tokens)
     assert dense.dense.shape == (8, 12, 32)  # 128×192 px: 2×3 windows of 4×4 patches
     assert dense.nbytes == plain.nbytes + dense.dense.nbytes
     with pytest.raises(BadQuery, match="dense=True"):
-        model.label(plain, ["cup"], uncovered="dense")
-    labels = model.label(dense, ["cup", "table"], uncovered="dense")
+        model.label(without, ["cup"], uncovered="dense")
+    labels = model.label(scene, ["cup", "table"], uncovered="dense")
     assert set(np.unique(labels)) <= {1, 2}
 
 
-def test_an_image_without_regions_has_dense_labels(model, monkeypatch):
-    def no_masks(features):
+def test_an_image_without_regions_has_dense_labels(model):
+    def no_masks(features, points, least_iou):
         return torch.zeros(36, 3, 32, 32, dtype=torch.float16), torch.zeros(36, 3)
 
-    monkeypatch.setattr(model.proposer, "masks", no_masks)
+    proposer = replace(model.proposer, point_masks=no_masks)
+    model = TextRegion(model.profile, proposer, model.encoder)
     rgb = np.random.default_rng(3).integers(0, 255, (60, 90, 3), dtype=np.uint8)
-    frame = model.encode(rgb, dense=True)
-    assert len(frame.tokens) == 0
-    labels = model.label(frame, ["cup", "table"], uncovered="dense")
-    maps = torch.from_numpy(frame.dense @ model.encoder.text(["cup", "table"]).T).permute(2, 0, 1)
+    scene = model.encode(rgb, dense=True)
+    assert len(scene) == 0
+    labels = model.label(scene, ["cup", "table"], uncovered="dense")
+    maps = torch.from_numpy(scene.encoded.dense @ model.embed(["cup", "table"]).T)
+    maps = maps.permute(2, 0, 1)
     maps = F.interpolate(maps[None], (60, 90), mode="bilinear", align_corners=False)[0]
     assert (labels == maps.argmax(0).numpy() + 1).mean() > 0.999
 
@@ -191,5 +196,5 @@ def test_names_with_phrasings_and_background_through_the_model(model):
 
 
 def test_only_clip_has_dense_features(demo_model):
-    with pytest.raises(BadQuery, match="only family clip"):
+    with pytest.raises(BadQuery, match="no dense features"):
         demo_model.encode(np.zeros((8, 8, 3), np.uint8), dense=True)

@@ -1,5 +1,6 @@
 import builtins
 import os
+import shutil
 from dataclasses import replace
 
 import open_clip
@@ -9,25 +10,30 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import save_file
 
+from test.support.small_sam2 import sam2_config
 from textregion_ros.regions import (
     BadProfile,
+    CheckpointAltered,
     CheckpointMissing,
     MissingExtra,
     TextRegion,
     TextRegionError,
     load_profile,
 )
-from textregion_ros.regions.checkpoints import locate
-from textregion_ros.regions.loading import (
-    assemble_encoder,
-    build_sam2,
+from textregion_ros.regions.checkpoints import load_weights, locate
+from textregion_ros.regions.encoders import OPEN_CLIP
+from textregion_ros.regions.encoders.open_clip_model import (
     check_preprocessing,
-    hydra_untouched,
     make_tokenizer,
     read_clip_config,
+)
+from textregion_ros.regions.proposers.sam2_model import (
+    build_sam2,
+    hydra_untouched,
+    make_sam2,
     read_sam2_config,
 )
-from textregion_ros.regions.profile import Asset
+from textregion_ros.regions.settings import Asset
 
 
 def edited(profile_file, tmp_path, **encoder):
@@ -52,7 +58,7 @@ def test_two_models_leave_hydra_alone_in_any_folder(profile_file, tmp_path, monk
     second = TextRegion.from_profile(str(profile_file), device="cpu")
     assert GlobalHydra.instance().hydra is before
     assert first.identity == second.identity
-    ours, theirs = first.proposer.sam2.state_dict(), second.proposer.sam2.state_dict()
+    ours, theirs = (m.proposer.point_masks.sam2.state_dict() for m in (first, second))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
@@ -97,12 +103,49 @@ def test_the_public_sam2_configurations_are_read(size):
 
 
 def test_the_demo_sam2_has_masks_of_a_quarter_of_its_image():
-    from hydra.utils import instantiate
-
-    with hydra_untouched():
-        sam2 = instantiate(read_sam2_config(locate(load_profile("demo").sam2.model.config, "demo")))
+    sam2 = make_sam2(read_sam2_config(locate(load_profile("demo").sam2.model.config, "")))
     assert sam2.image_size == 384
     assert sam2.sam_prompt_encoder.mask_input_size == (96, 96)
+
+
+EVIL = [
+    "torch.load",
+    "shutil.copyfile",
+    "os.system",
+    "sam2.build_sam.torch.load",  # by way of what a module imports
+    "textregion_ros.models.trunk.timm.create_model",
+    "sam2.build_sam.build_sam2",  # a function, not a network
+    "sam2.nothing.Here",
+    "sam2ish.Thing",
+    5,
+]
+
+
+@pytest.mark.parametrize("target", EVIL, ids=str)
+@pytest.mark.parametrize("depth", ["top", "deep", "in a list"])
+def test_a_configuration_can_make_nothing_but_sam_2(tmp_path, target, depth):
+    config, evil = sam2_config(), {"_target_": target}
+    if depth == "top":
+        config["_target_"] = target
+    elif depth == "deep":
+        config["image_encoder"]["neck"]["position_encoding"]["temperature"] = evil
+    else:
+        config["image_encoder"]["trunk"]["stages"] = [1, [evil]]
+    path = tmp_path / "sam2.yaml"
+    path.write_text(yaml.safe_dump({"model": config}))
+    with pytest.raises(BadProfile, match="configuration"):
+        read_sam2_config(path)
+
+
+@pytest.mark.parametrize("name", ["clip.safetensors", "sam2.pt"])
+def test_weights_that_are_all_nan_are_refused(profile_file, tmp_path, name):
+    folder = tmp_path / "profile"
+    shutil.copytree(profile_file.parent, folder)
+    weights = load_weights(folder / name)
+    nothing = {k: torch.full_like(v, float("nan")) for k, v in weights.items()}
+    save_file(nothing, folder / name) if name.endswith("s") else torch.save(nothing, folder / name)
+    with pytest.raises(CheckpointAltered, match=f"{name} is damaged"):
+        TextRegion.from_profile(str(folder / "small.yaml"), device="cpu")
 
 
 def test_weights_of_another_model_are_refused(profile_file, tmp_path):
@@ -164,7 +207,7 @@ def test_an_image_and_a_text_tower_of_any_family_make_an_encoder():
     settings = replace(profile.encoder, crop_size=64, context_length=16, embed_dim=192)
     tokenizer = open_clip.SimpleTokenizer(context_length=16)
     short = replace(profile, encoder=settings, templates=("a {}",))
-    encoder = assemble_encoder(short, model, tokenizer, "tiny")
+    encoder = OPEN_CLIP["siglip2"].assemble(short, model, tokenizer, "tiny")
     assert encoder.score_bias == encoder.logit_bias == -10.0
     assert encoder.score_scale == pytest.approx(float(model.logit_scale.exp()))
     assert encoder.text(["mug"]).shape == (1, 192)
@@ -191,7 +234,7 @@ def test_siglip2_says_which_package_its_tokenizer_needs(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["clip", "siglip2", "pe"])
 def test_real_profiles_without_weights_name_the_command(name, monkeypatch, tmp_path):
     monkeypatch.setenv("TEXTREGION_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointMissing, match=f"textregion fetch {name}"):
+    with pytest.raises(CheckpointMissing, match=f"textregion fetch {name} --sam2 large"):
         TextRegion.from_profile(name, device="cpu")
 
 

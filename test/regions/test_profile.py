@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from textregion_ros.regions import BadProfile, UnknownProfile, load_profile, profile_names
-from textregion_ros.regions.loading import check_preprocessing, read_clip_config
+from textregion_ros.regions.encoders.open_clip_model import check_preprocessing, read_clip_config
 
 REAL = ("clip", "pe", "siglip2")
 
@@ -34,6 +34,24 @@ def test_sam2_comes_in_four_sizes(name, size):
     model = load_profile(name, sam2=size).sam2.model
     assert size.replace("_", "-") in model.checkpoint.repo
     assert size in model.checkpoint.file
+
+
+def test_the_three_large_profiles_read_one_table():
+    first, *others = (load_profile(name).sam2.sizes for name in REAL)
+    assert all(other == first for other in others)
+    assert list(first) == ["tiny", "small", "base_plus", "large"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "command"),
+    [
+        ("clip", "tiny", "textregion fetch clip --sam2 tiny"),
+        ("clip", None, "textregion fetch clip --sam2 large"),
+        ("demo", None, "textregion fetch demo"),
+    ],
+)
+def test_the_command_that_fetches_names_the_size(name, size, command):
+    assert load_profile(name, sam2=size).fetch_command == command
 
 
 def test_large_unless_asked_otherwise():
@@ -76,6 +94,21 @@ BAD = [
     ("negatives", "object", "negatives"),
     ("templates", ["a photo"], "templates"),
     ("templates", [], "templates"),
+    ("templates", ["a"], "templates"),
+    ("templates", ["openai"], "templates"),
+    ("templates", [""], "templates"),
+    ("templates", "a {}", "templates"),
+    ("encoder.std", [0, 0, 0], "std"),
+    ("encoder.std", [0.5, -0.5, 0.5], "std"),
+    ("encoder.mean", [float("nan"), 0.5, 0.5], "mean"),
+    ("encoder.rescale", [10**9, 10**9], "rescale"),
+    ("encoder.score_scale", float("inf"), "score_scale"),
+    ("encoder.score_scale", True, "score_scale"),
+    ("proposals.points_per_side", True, "points_per_side"),
+    ("encoder.rescale", [True, 128], "rescale"),
+    ("threshold", float("nan"), "threshold"),
+    ("threshold", True, "threshold"),
+    ("sam2.sizes", "sam9", "sam2.1"),
 ]
 
 

@@ -5,18 +5,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textregion_ros.regions.prompts import STEPS, Proposer, lattice, peaks
+from textregion_ros.regions.proposers.prompts import lattice, peaks
+from textregion_ros.regions.proposers.sam2 import STEPS, Sam2Proposer
+from textregion_ros.regions.stopwatch import Stopwatch
 
 SIDE = 32  # of the small SAM2's masks
 
 
 class World:
-    """A decoder that knows the answer: the first mask is the region of a label map at the point."""
+    """Point masks that know the answer: the first is the region of a label map at the point."""
 
     def __init__(self, labels, quality=0.9):
         self.labels, self.quality, self.asked = labels, quality, []
 
-    def decode(self, points, least_iou, attend):
+    def __call__(self, features, points, least_iou):
         x, y = (points * (SIDE / 128)).long().T
         self.asked += list(zip(x.tolist(), y.tolist(), strict=True))
         inside = self.labels == self.labels[y, x][:, None, None]
@@ -25,15 +27,16 @@ class World:
         return masks.half(), torch.full((len(points), 3), self.quality)
 
 
-def asked_of(model, monkeypatch, world, points_per_side=16):
-    changes = {"prompts": "adaptive", "points_per_side": points_per_side, "pred_iou_thresh": 0.5}
-    proposer = Proposer(model.proposer.sam2, replace(model.profile.proposals, **changes), 1 << 28)
-    monkeypatch.setattr("textregion_ros.regions.prompts.ImageDecoder", lambda *_: world)
-    logits, ious = proposer.masks([])
-    assert logits.shape == (len(world.asked), 3, SIDE, SIDE)
-    assert ious.shape == (len(world.asked), 3)
+def asked_of(model, world):
+    """The masks that the world gave to a proposer that asks adaptively at up to 16×16 points."""
+    changes = {"prompts": "adaptive", "points_per_side": 16, "pred_iou_thresh": 0.5}
+    settings = replace(model.profile.proposals, **changes, box_nms_thresh=1.0, min_mask_size=0)
+    proposer = Sam2Proposer(lambda images: [images], world, settings, side=128)
+    features = proposer.prepare(torch.zeros(3, 8, 8))
+    candidates = proposer.propose(features, (64, 64), Stopwatch(torch.device("cpu")))
+    assert candidates.prompts == len(world.asked)
     assert len(set(world.asked)) == len(world.asked)  # none is asked twice
-    return logits
+    return candidates.logits
 
 
 rectangles = st.lists(st.tuples(*[st.integers(0, SIDE)] * 4), max_size=12)
@@ -45,19 +48,20 @@ def test_every_region_that_the_grid_meets_is_found(model, rectangles):
     labels = torch.zeros(SIDE, SIDE, dtype=torch.long)
     for number, (y0, x0, y1, x1) in enumerate(rectangles, 1):
         labels[min(y0, y1) : max(y0, y1), min(x0, x1) : max(x0, x1)] = number
-    with pytest.MonkeyPatch.context() as patch:
-        logits = asked_of(model, patch, World(labels))
-    found = {tuple((mask > 0).flatten().tolist()) for mask in logits[:, 0]}
+    world = World(labels)
+    logits = asked_of(model, world)
+    found = {tuple((mask > 0).flatten().tolist()) for mask in logits}
     grid = labels[1::2, 1::2]  # where the 16×16 points lie
     met = grid.unique()
-    assert found == {tuple((labels == label).flatten().tolist()) for label in met}
+    regions = {tuple((labels == label).flatten().tolist()) for label in met}
+    assert found - {(True,) * SIDE**2} == regions - {(True,) * SIDE**2}
     missed = ~torch.isin(grid, grid[1::2, 1::2])  # by every second point of every second row
-    assert len(logits) == 64 + missed.sum()
+    assert len(world.asked) == 64 + missed.sum()
 
 
-def test_an_unsure_mask_accounts_for_nothing(model, monkeypatch):
+def test_an_unsure_mask_accounts_for_nothing(model):
     world = World(torch.zeros(SIDE, SIDE, dtype=torch.long), quality=0.4)
-    asked_of(model, monkeypatch, world)
+    asked_of(model, world)
     assert len(world.asked) == 256
 
 

@@ -4,8 +4,13 @@ import pytest
 import torch
 
 from textregion_ros.regions import BadText
-from textregion_ros.regions.loading import make_templates, token_counter
-from textregion_ros.regions.text import TextEncoder, openai_templates
+from textregion_ros.regions.encoders.open_clip_model import token_counter
+from textregion_ros.regions.encoders.text import (
+    MAX_CHARACTERS,
+    MAX_TEXTS,
+    TextEncoder,
+    make_templates,
+)
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def text():
 
     encode.sentences = 0
     encoder = TextEncoder(
-        encode, tokenizer, token_counter(tokenizer), 24, openai_templates(), capacity=3
+        encode, tokenizer, token_counter(tokenizer), 24, make_templates("openai"), capacity=3
     )
     encoder.spy = encode
     return encoder
@@ -28,7 +33,7 @@ def text():
 def test_the_vector_is_the_normalised_mean_of_unit_vectors(text):
     (vector,) = text(["red mug"])
     tokens = open_clip.SimpleTokenizer(context_length=24)(
-        [t("red mug") for t in openai_templates()]
+        [t("red mug") for t in make_templates("openai")]
     )
     each = torch.stack([torch.bincount(row % 64, minlength=64).float() for row in tokens])
     mean = (each / each.norm(dim=1, keepdim=True)).mean(0)
@@ -75,3 +80,60 @@ def test_a_long_text_is_refused_not_cut(text):
 def test_own_templates():
     (template,) = make_templates(("a {} on a {} table",))
     assert template("red {mug}") == "a red {mug} on a red {mug} table"
+
+
+def test_a_text_of_a_megabyte_is_refused_before_it_is_tokenised(text):
+    counted = []
+    text.count_tokens = counted.append
+    with pytest.raises(BadText, match="1000000 characters"):
+        text(["x" * 1_000_000])
+    assert not counted
+
+
+def test_a_long_text_is_counted_once_and_not_in_every_template(text):
+    counted, count = [], text.count_tokens
+
+    def counting(sentence):
+        counted.append(sentence)
+        return count(sentence)
+
+    text.count_tokens = counting
+    with pytest.raises(BadText, match="too long"):
+        text(["ball " * (MAX_CHARACTERS // 5)])
+    assert len(counted) == 1
+
+
+def test_too_many_texts_are_refused_before_any_is_looked_at(text):
+    with pytest.raises(BadText, match=f"at most {MAX_TEXTS}"):
+        text([None] * (MAX_TEXTS + 1))
+
+
+class GaveUp(Exception):
+    pass
+
+
+def test_between_two_batches_it_can_be_given_up_and_what_was_done_is_kept():
+    tokenizer = open_clip.SimpleTokenizer(context_length=24)
+    encoded = []
+
+    def encode(tokens):
+        encoded.append(len(tokens))
+        return torch.ones(len(tokens), 4)
+
+    text = TextEncoder(encode, tokenizer, token_counter(tokenizer), 24, make_templates("openai"))
+    calls = []
+
+    def between():
+        calls.append(len(encoded))
+        if len(calls) == 2:
+            raise GaveUp
+
+    names = [f"thing {number}" for number in range(12)]  # four texts of 80 sentences in a batch
+    with pytest.raises(GaveUp):
+        text(names, between=between)
+    assert calls == [1, 2]
+    assert encoded == [320, 320]
+    text(names[:8])
+    assert encoded == [320, 320]  # known by now
+    text(names, between=between)
+    assert encoded == [320, 320, 320]

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 
 from textregion_ros.regions.bilinear import make_taps, sample
-from textregion_ros.regions.encoders import AttentionPoolEncoder, ClipEncoder
-from textregion_ros.regions.loading import make_clip
+from textregion_ros.regions.encoders import AttentionPoolTower, ClipTower
+from textregion_ros.regions.encoders.open_clip_model import make_clip
 from textregion_ros.regions.tokens import grid_masks, group_max, local_patches, region_tokens
 
 CLIP = {
@@ -26,7 +26,7 @@ CLIP = {
 @pytest.fixture(scope="module")
 def clip():
     torch.manual_seed(0)
-    return ClipEncoder(make_clip(CLIP).visual).eval()
+    return ClipTower(make_clip(CLIP).visual).eval()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def siglip():
     torch.manual_seed(0)
     trunk = VisionTransformer(64, 16, embed_dim=32, depth=1, num_heads=2, class_token=False,
                               global_pool="map", num_classes=0)  # fmt: skip
-    return AttentionPoolEncoder(SimpleNamespace(trunk=trunk)).eval()
+    return AttentionPoolTower(SimpleNamespace(trunk=trunk)).eval()
 
 
 @pytest.mark.parametrize("size", [(512, 683), (90, 61), (40, 30)])
@@ -105,7 +105,7 @@ def test_siglip_token_is_its_attention_pool_with_a_constant_key(siglip):
 def test_a_one_block_tower_is_refused():
     config = {**CLIP, "vision_cfg": {**CLIP["vision_cfg"], "layers": 1}}
     with pytest.raises(ValueError, match="two blocks"):
-        ClipEncoder(make_clip(config).visual)
+        ClipTower(make_clip(config).visual)
 
 
 def test_tokens_can_be_trained_through(clip):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textregion_ros.regions import views
+from textregion_ros.regions.encoders import views
 
 SIDE = st.integers(1, 4000)
 

@@ -1,10 +1,10 @@
-"""A small SAM2 on a trunk such as the published ones have."""
+"""A small SAM 2 on a trunk such as the published ones have."""
 
 from importlib.resources import files
 
 from omegaconf import OmegaConf
 
-from textregion_ros.regions.loading import read_sam2_config
+from textregion_ros.regions.proposers.sam2_model import read_sam2_config
 
 HIERA = {
     "_target_": "sam2.modeling.backbones.hieradet.Hiera",
@@ -17,12 +17,12 @@ HIERA = {
 }
 
 
-def sam2_config():
-    """The demo SAM2 at a third of its image size, on a trunk such as the published ones have."""
+def sam2_config(**changes):
+    """The demo SAM 2 at a third of its image size, on a trunk such as the published ones have."""
     config = OmegaConf.to_container(
         read_sam2_config(files("textregion_ros.models.demo") / "sam2.yaml")
     )
     config["image_size"] = 128
     config["image_encoder"]["trunk"] = HIERA
     config["image_encoder"]["neck"]["backbone_channel_list"] = [256, 128, 64, 32]
-    return config
+    return {**config, **changes}

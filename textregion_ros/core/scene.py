@@ -71,6 +71,8 @@ class EncodedFrame:
         prompts: How many points the proposer was asked at.
         rest: What the other regions are made from, where only those near some texts were looked
             for; None in a complete frame.
+        crops: bool h×w each, masks cropped to their boxes, where they came from outside; None
+            where they are cut from `masks`.
     """
 
     image_size: tuple[int, int]
@@ -83,6 +85,7 @@ class EncodedFrame:
     dense: np.ndarray | None = None
     prompts: int = 0
     rest: Unfinished | None = None
+    crops: tuple[np.ndarray, ...] | None = None
 
     @property
     def complete(self) -> bool:
@@ -93,7 +96,8 @@ class EncodedFrame:
     def nbytes(self) -> int:
         """Bytes held in the machine's memory."""
         arrays = (self.masks, self.boxes, self.tokens, self.overlaps, self.dense, self.rest)
-        return sum(array.nbytes for array in arrays if array is not None)
+        crops = sum(crop.nbytes for crop in self.crops or ())
+        return crops + sum(array.nbytes for array in arrays if array is not None)
 
     @property
     def device_nbytes(self) -> int:
@@ -162,6 +166,8 @@ class Scene:
 
     def crop(self, region: int) -> np.ndarray:
         """Return the mask of a region cropped to its box, bool h×w."""
+        if self.encoded.crops is not None:
+            return self.encoded.crops[region]
         if region not in self._crops:
             logits = self.encoded.masks[region]
             self._crops[region] = cut_mask(logits, self.image_size, self.box(region))

@@ -18,7 +18,7 @@ GAIN_LIMIT = 1.25  # a larger change of brightness is a change of the scene
 
 
 def blocks(rgb: np.ndarray) -> np.ndarray:
-    """Mean colours of the square blocks of an image H×W×3 uint8: float32 h×w×3, 0..255.
+    """Return the mean colours of the square blocks of an image uint8 H×W×3: float32 h×w×3, 0..255.
 
     The longer side has at most 80 blocks, so h and w depend on the image's shape alone.
     """
@@ -28,14 +28,20 @@ def blocks(rgb: np.ndarray) -> np.ndarray:
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
-    """The largest change of any block in any channel, in grey levels 0..255 of the brighter image.
+    """Return the largest change of any block in any channel, in grey levels of the brighter image.
 
-    Takes what `blocks` returns, in either order. Before the comparison each channel of the darker
-    image is brought to the other's median level, by a factor of at most 1.25, and cut at 255 as a
-    camera does. 0 for equal images; infinite where their shapes differ. Measured at 640×480: noise
-    of 5 levels per pixel gives 4, of 10 levels 7 to 9; an exposure 15 % shorter 2, 5 % longer 2,
-    or up to 11 where it cuts a white area's edge; an object of 12×12 px that differs by 40 levels
-    from what it hides 20 to 40; a camera that turned by 2 px 30 and more.
+    Before the comparison each channel of the darker image is brought to the other's median level,
+    by a factor of at most 1.25, and cut at 255 as a camera does.
+
+    Measured at 640×480: noise of 5 levels per pixel gives 4, of 10 levels 7 to 9; an exposure 15 %
+    shorter 2, 5 % longer 2, or up to 11 where it cuts a white area's edge; an object of 12×12 px
+    that differs by 40 levels from what it hides 20 to 40; a camera that turned by 2 px 30 and more.
+
+    Args:
+        first, second: Of two images, by `blocks`, in either order.
+
+    Returns:
+        0..255; 0 for equal images, infinite where their shapes differ.
     """
     if first.shape != second.shape:
         return math.inf

@@ -1,6 +1,7 @@
 """The TextRegion method without ROS: an image into region tokens, sentences into regions."""
 
-from textregion_ros.regions.errors import (
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.errors import (
     BadImage,
     BadProfile,
     BadQuery,
@@ -12,9 +13,11 @@ from textregion_ros.regions.errors import (
     TextRegionError,
     UnknownProfile,
 )
+from textregion_ros.core.results import Grounding, ImageHeader, Pose, Region, RegionShape
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
 from textregion_ros.regions.pipeline import TextRegion
-from textregion_ros.regions.profile import Profile, load_profile, profile_names
-from textregion_ros.regions.results import EncodedFrame, Grounding, Region
+from textregion_ros.regions.profile import load_profile, profile_names
+from textregion_ros.regions.settings import Profile
 
 __all__ = [
     "BadImage",
@@ -26,9 +29,15 @@ __all__ = [
     "EncodedFrame",
     "FetchFailed",
     "Grounding",
+    "ImageHeader",
+    "Intrinsics",
     "MissingExtra",
+    "Observation",
+    "Pose",
     "Profile",
     "Region",
+    "RegionShape",
+    "Scene",
     "TextRegion",
     "TextRegionError",
     "UnknownProfile",

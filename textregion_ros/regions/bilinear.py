@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Taps:
-    """Along one axis, the two source samples each target sample blends.
+    """Along one axis, the two source samples that each target sample blends.
 
-    `low`, `high`: int64 [n] source indices; `weight`: float32 [n], the share of `high`.
+    Attributes:
+        low, high: int64 [n], their indices.
+        weight: float32 [n], the share of `high`.
     """
 
     low: Tensor
@@ -20,12 +22,12 @@ class Taps:
     weight: Tensor
 
     def at(self, index: Tensor | slice) -> Taps:
-        """The taps of some of the target samples."""
+        """Return the taps of some of the target samples."""
         return Taps(self.low[index], self.high[index], self.weight[index])
 
 
 def make_taps(source: int, target: int, device: torch.device | str = "cpu") -> Taps:
-    """Taps that resize an axis of `source` samples to `target`, no anti-aliasing, edges clamped."""
+    """Return what resizes an axis of samples: no anti-aliasing, edges clamped."""
     centre = (torch.arange(target, dtype=torch.float64) + 0.5) * (source / target) - 0.5
     centre = centre.clamp(min=0.0)
     low = centre.long().clamp(max=source - 1)
@@ -35,7 +37,7 @@ def make_taps(source: int, target: int, device: torch.device | str = "cpu") -> T
 
 
 def sample(maps: Tensor, rows: Taps, columns: Taps) -> Tensor:
-    """Maps [..., H, W] float at the crossings of `rows` and `columns`: [..., n_rows, n_columns]."""
+    """Return float maps …×H×W at the crossings of rows and columns: …×(rows)×(columns)."""
     weight = rows.weight[:, None].to(maps.dtype)
     maps = torch.lerp(maps[..., rows.low, :], maps[..., rows.high, :], weight)
     return torch.lerp(
@@ -44,7 +46,7 @@ def sample(maps: Tensor, rows: Taps, columns: Taps) -> Tensor:
 
 
 def sample_weights(source: int, taps: Taps) -> Tensor:
-    """float32 [source]: how much each source sample adds to the sum over all target samples."""
+    """Return how much each source sample adds to the sum over all target samples: float32 [n]."""
     total = torch.zeros(source, device=taps.weight.device)
     total.index_add_(0, taps.low, 1.0 - taps.weight)
     return total.index_add_(0, taps.high, taps.weight)

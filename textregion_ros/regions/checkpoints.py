@@ -1,17 +1,16 @@
-"""Where a model's files come from: bundled, local, or the hub's cache; and that they are intact.
+"""The files of a model: where they are, and whether they are intact.
 
-Loading never downloads. `fetch` does, once: into a partial file that a later run goes on with,
-checked against the hub's own hash, moved into place whole, and recorded in a lock file which every
-later load is checked against.
+Loading never downloads. `fetch` does, once: into a partial file that a later run goes on with. What
+arrived is checked against the hub's own hash, moved into place whole, and its SHA-256 and commit
+are recorded in a lock file. Every later load is checked against that record.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
@@ -35,22 +34,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from textregion_ros.regions.errors import CheckpointAltered, CheckpointMissing, FetchFailed
-from textregion_ros.regions.profile import Asset, Profile
+from textregion_ros.core.cache import cache_dir
+from textregion_ros.core.errors import CheckpointAltered, CheckpointMissing, FetchFailed
+from textregion_ros.regions.settings import Asset, Profile
 
 LOCK_NAME = "textregion.lock.json"
 
 
-def cache_dir() -> Path:
-    """Folder of fetched files: $TEXTREGION_CACHE, or textregion under the user's cache folder."""
-    named = os.environ.get("TEXTREGION_CACHE")
-    if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textregion"
-
-
 def path_of(asset: Asset) -> Path:
-    """Where the asset's file lies, or would lie."""
+    """Return where the asset's file lies, or would lie."""
     if asset.source == "hub":
         return _repo_dir(asset) / asset.file
     if asset.source == "local":
@@ -58,28 +50,35 @@ def path_of(asset: Asset) -> Path:
     if asset.source == "bundled":
         return Path(str(files("textregion_ros.models.demo").joinpath(asset.file)))
     # Importing sam2 would initialise Hydra's global state; its place is known without that.
-    return Path(find_spec("sam2").submodule_search_locations[0]) / asset.file
+    found = find_spec("sam2")
+    if found is None or not found.submodule_search_locations:
+        raise CheckpointMissing("the Python package sam2 is not installed")
+    return Path(found.submodule_search_locations[0]) / asset.file
 
 
-def locate(asset: Asset, profile_name: str) -> Path:
-    """The asset's file, checked.
+def locate(asset: Asset, fetch_command: str) -> Path:
+    """Return the path of the asset's file, checked.
 
-    Raises CheckpointMissing where it is not there, CheckpointAltered where its SHA-256 is not the
-    profile's or, for a hub file, not the one recorded when it was fetched.
+    Args:
+        asset: The file.
+        fetch_command: What brings it from the hub, for the error: `Profile.fetch_command`.
+
+    Raises:
+        CheckpointMissing: It is not there.
+        CheckpointAltered: Its SHA-256 is not the profile's or, for a hub file, not the one
+            recorded when it was fetched.
     """
     path = path_of(asset)
     if not path.is_file():
         cure = "restore it or reinstall the package"
         if asset.source == "hub":
-            cure = f"run `textregion fetch {profile_name}` on a machine with a network"
+            cure = f"run `{fetch_command}` on a machine with a network"
         raise CheckpointMissing(f"{path} is missing: {cure}")
     expected = {asset.sha256} if asset.sha256 else set()
     if asset.source == "hub":
         entry = _read_lock(_repo_dir(asset)).get(asset.file)
         if entry is None:
-            raise CheckpointMissing(
-                f"{path} was not put there by `textregion fetch {profile_name}`: run it"
-            )
+            raise CheckpointMissing(f"{path} was not put there by `{fetch_command}`: run it")
         expected.add(entry["sha256"])
     if expected and expected != {sha256(path)}:
         raise CheckpointAltered(f"{path} is not the file it should be: its SHA-256 differs")
@@ -87,7 +86,7 @@ def locate(asset: Asset, profile_name: str) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -96,9 +95,13 @@ def sha256(path: Path) -> str:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """State dict of a .safetensors or a .pt file (no code is run), floats as float32.
+    """Read the state dict of a .safetensors or a .pt file; no code in it is run.
 
-    Raises CheckpointAltered where the file cannot be read as such.
+    Returns:
+        Name -> tensor, floats as float32.
+
+    Raises:
+        CheckpointAltered: The file cannot be read as such, or holds values that are no numbers.
     """
     try:
         if path.suffix == ".safetensors":
@@ -109,32 +112,52 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointAltered(f"{path} cannot be read as weights: {error}") from error
     for key in ("model", "state_dict"):
         weights = weights[key] if isinstance(weights.get(key), dict) else weights
+    check_numbers(weights, path)
     return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
 
 
-def fetch(profile: Profile, endpoint: str | None = None) -> Iterator[tuple[Path, bool]]:
-    """Bring the profile's hub files into the cache; yields each path and whether it was new.
+def check_numbers(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Check that weights are numbers: with others every answer would be empty.
 
-    `endpoint`: another hub than $HF_ENDPOINT or the default one. Raises FetchFailed where the hub
-    cannot be reached or will not give a file; what had arrived is kept, and the next fetch goes on
-    from there. Raises CheckpointAltered where what arrived is not what the hub or the profile says;
-    the cache is then as it was.
+    Raises:
+        CheckpointAltered: A value is NaN or infinite.
+    """
+    for name, values in weights.items():
+        if values.is_floating_point() and not values.isfinite().all():
+            raise CheckpointAltered(f"{path} is damaged: {name} has values that are no numbers")
+
+
+def fetch(profile: Profile, endpoint: str | None = None) -> Iterator[tuple[Path, bool]]:
+    """Bring the profile's hub files into the cache.
+
+    Args:
+        profile: Whose files.
+        endpoint: Another hub than $HF_ENDPOINT or the default one.
+
+    Yields:
+        Each path, and whether it was fetched now.
+
+    Raises:
+        FetchFailed: The hub cannot be reached or does not give a file. What had arrived is kept,
+            and the next fetch goes on from there.
+        CheckpointAltered: What arrived is not what the hub or the profile says. The cache is then
+            as it was.
     """
     endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
     for asset in profile.assets:
         if asset.source != "hub":
             continue
         try:
-            yield locate(asset, profile.name), False
+            yield locate(asset, profile.fetch_command), False
         except (CheckpointMissing, CheckpointAltered):
-            with _only_fetch(), _hub_errors(asset, profile.name, endpoint):
+            with _only_fetch(), _hub_errors(asset, profile.fetch_command, endpoint):
                 path = _fetch_one(asset, endpoint)
             yield path, True
 
 
 @contextmanager
 def _only_fetch() -> Iterator[None]:
-    """Two fetches at once would write into one partial file."""
+    """Keep other fetches out: two at once would write into one partial file."""
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -146,7 +169,7 @@ def _only_fetch() -> Iterator[None]:
 
 
 @contextmanager
-def _hub_errors(asset: Asset, profile_name: str, endpoint: str) -> Iterator[None]:
+def _hub_errors(asset: Asset, fetch_command: str, endpoint: str) -> Iterator[None]:
     """Turn what the hub's client raises into FetchFailed with what to do about it."""
     wanted = f"{asset.repo}/{asset.file}"
     try:
@@ -169,7 +192,7 @@ def _hub_errors(asset: Asset, profile_name: str, endpoint: str) -> Iterator[None
         raise FetchFailed(
             f"{endpoint} cannot be reached for {wanted} ({error}): check the network and its "
             "proxy, or name a mirror in HF_ENDPOINT, and run it again: it goes on where it "
-            f"stopped. Or run `textregion fetch {profile_name}` on another machine and copy its "
+            f"stopped. Or run `{fetch_command}` on another machine and copy its "
             f"cache to {cache_dir()}"
         ) from error
 
@@ -198,7 +221,7 @@ def _fetch_one(asset: Asset, endpoint: str) -> Path:
 
 
 def _download(url: str, stated: HfFileMetadata, target: Path) -> Path:
-    """The whole file beside its place; goes on with what an earlier fetch of it left there.
+    """Bring the whole file beside its place, going on with what an earlier fetch left there.
 
     The hub client's own download starts over in every run, which hurts with gigabytes.
     """
@@ -222,7 +245,7 @@ def _repo_dir(asset: Asset) -> Path:
 
 
 def _git_blob_sha1(path: Path) -> str:
-    """The hub's ETag of a file that is kept in git itself."""
+    """Return the hub's ETag of a file that is kept in git itself."""
     digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -6,36 +6,45 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from textregion_ros.regions.bilinear import Taps, make_taps, sample
-from textregion_ros.regions.errors import BadQuery
-from textregion_ros.regions.results import Box, EncodedFrame, Grounding, Region
+from textregion_ros.core.boxes import union_box
+from textregion_ros.core.results import Grounding, Region
+from textregion_ros.core.scene import Scene
+from textregion_ros.regions.encoders import Encoder
 
 DUPLICATE_IOU = 0.5
 
 
 def relevancy(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float) -> np.ndarray:
-    """float32 [R] in 0..1: how much better a text describes each region than any negative does.
+    """Return how much better a text describes each region than any negative does.
 
-    cosine [R]: of each region's token with the text; rivals R×N: with each negative. The least,
-    over the negatives, of the softmax over {text, negative}, as in LERF (arXiv 2303.09553):
-    sigmoid(scale · (cosine − rival)).
-    Without negatives: sigmoid(scale · cosine + bias).
+    It is the least, over the negatives, of the softmax over {text, negative}, as in LERF (arXiv
+    2303.09553): sigmoid(scale · (cosine − rival)). Without negatives it is
+    sigmoid(scale · cosine + bias).
+
+    Args:
+        cosine: [R], of each region's token with the text.
+        rivals: R×N, of each region's token with each negative.
+        scale: Of the encoder's score.
+        bias: Of the encoder's score, where there are no negatives.
+
+    Returns:
+        float32 [R] in 0..1.
     """
     logit = scale * (cosine - rivals.max(1)) if rivals.shape[1] else scale * cosine + bias
     return (0.5 * (1.0 + np.tanh(0.5 * logit))).astype(np.float32)  # a sigmoid that cannot overflow
 
 
-def check_query(threshold: float, top_k: int) -> None:
-    """Raises BadQuery for a threshold outside 0..1 or a negative top_k."""
-    if not 0.0 <= threshold <= 1.0:
-        raise BadQuery(f"the threshold {threshold} is not within 0..1")
-    if top_k < 0:
-        raise BadQuery(f"top_k is {top_k}: it must be 0 (all) or more")
-
-
 def distinct(scores: np.ndarray, overlaps: np.ndarray, count: int) -> list[int]:
-    """Indices by falling score, without those that overlap a better one; `count` 0 for all."""
+    """Return regions by falling score, without those that overlap a better one.
+
+    Args:
+        scores: [R].
+        overlaps: R×R, IoU of every two masks.
+        count: How many at most; 0 for all.
+    """
     chosen: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
         if chosen and overlaps[index, chosen].max() > DUPLICATE_IOU:
@@ -46,91 +55,87 @@ def distinct(scores: np.ndarray, overlaps: np.ndarray, count: int) -> list[int]:
     return chosen
 
 
-def answer(
-    frame: EncodedFrame, text: str, scores: np.ndarray, threshold: float, top_k: int
-) -> Grounding:
-    """The regions of `frame` whose scores [R] reach the threshold, best first, at most top_k.
+def answer(scene: Scene, text: str, scores: np.ndarray, threshold: float, top_k: int) -> Grounding:
+    """Return the regions that answer a text, best first.
 
-    `top_k` 0 returns all of them. A threshold of 0 always returns the best region there is.
+    Args:
+        scene: The scene that was asked.
+        text: What was looked for.
+        scores: float32 [R], R ≥ 1, of the scene's regions.
+        threshold: Least score that is found; 0 always gives the best region.
+        top_k: Most regions; 0 for all.
     """
-    ranked = distinct(scores, frame.overlaps, top_k + 1 if top_k else 0)
-    ladder = [float(scores[index]) for index in ranked] + [0.0]
+    ranked = distinct(scores, scene.encoded.overlaps, max(top_k, 2) if top_k else 0)
+    best, second = (float(scores[index]) for index in (ranked[0], ranked[min(1, len(ranked) - 1)]))
     regions = tuple(
-        make_region(frame, index, ladder[rank], ladder[rank] - ladder[rank + 1])
-        for rank, index in enumerate(ranked[:top_k] if top_k else ranked)
-        if ladder[rank] >= threshold
-    )
-    box = union_box([region.box for region in regions])
-    return Grounding(text, bool(regions), ladder[0], regions, box)
-
-
-def make_region(frame: EncodedFrame, index: int, score: float, margin: float) -> Region:
-    """Region `index` of the frame, its mask at the camera's size."""
-    x, y, w, h = (int(value) for value in frame.boxes[index])
-    # Only the box is looked at: an answer costs as much as its object is large.
-    mask = mask_at(frame.masks[index], frame.image_size, (x, y, w, h))
-    return Region(index, (x, y, w, h), mask, score, margin)
-
-
-def mask_at(logits: np.ndarray, size: tuple[int, int], box: Box) -> np.ndarray:
-    """Where mask logits L×L, resized bilinearly to `size` (H, W), are above 0 in a box: bool H×W.
-
-    box: x y w h, pixels of the resized mask; False outside of it.
-    """
-    x, y, w, h = box
-    rows = make_taps(logits.shape[0], size[0]).at(slice(y, y + h))
-    columns = make_taps(logits.shape[1], size[1]).at(slice(x, x + w))
-    mask = np.zeros(size, bool)
-    mask[y : y + h, x : x + w] = sample(torch.from_numpy(logits).float(), rows, columns) > 0
-    return mask
-
-
-def boxes_at(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """int32 R×4, x y w h: the boxes of `mask_at` for mask logits R×L×L, without the whole masks."""
-    boxes = np.zeros((len(masks), 4), np.int32)
-    if not len(masks):
-        return boxes
-    rows, columns = make_taps(masks.shape[1], size[0]), make_taps(masks.shape[2], size[1])
-    for box, logits in zip(boxes, masks, strict=True):
-        x, y, w, h = mask_box(logits > 0)
-        near_rows, near_columns = _reading(rows, y, y + h), _reading(columns, x, x + w)
-        part = sample(
-            torch.from_numpy(logits).float(), rows.at(near_rows), columns.at(near_columns)
+        Region(
+            id=index,
+            box=scene.box(index),
+            crop=scene.crop(index),
+            image_size=scene.image_size,
+            score=float(scores[index]),
+            margin=float(scores[index]) - (best if rank else second * (len(ranked) > 1)),
+            pose=shape.pose if (shape := scene.shape(index)) else None,
         )
-        box[:] = mask_box((part > 0).numpy())
-        if box[2]:
-            box[:2] += (near_columns.start, near_rows.start)
-    return boxes
+        for rank, index in enumerate(ranked[:top_k] if top_k else ranked)
+        if scores[index] >= threshold
+    )
+    return Grounding(
+        text=text,
+        found=bool(regions),
+        score=best,
+        regions=regions,
+        box=union_box([region.box for region in regions]),
+        image=scene.observation.header,
+    )
 
 
-def mask_overlaps(logits: torch.Tensor) -> torch.Tensor:
-    """float32 R×R: intersection over union of mask logits R×L×L above 0."""
+def no_answer(scene: Scene, text: str, unknown: tuple[str, ...] = ()) -> Grounding:
+    """Return that a text was not found: no region is there, or words of it are not known."""
+    return Grounding(text, False, 0.0, unknown=unknown, image=scene.observation.header)
+
+
+def patch_scores(
+    encoder: Encoder,
+    values: Tensor,
+    texts: Sequence[str],
+    against: Sequence[str],
+    normalise_values: bool,
+) -> Tensor:
+    """Return how much more like each text every patch is than like its negatives.
+
+    Each patch is taken for a region of its own; the order is that of `relevancy`.
+
+    Args:
+        encoder: Made the values.
+        values: Ph×Pw×D.
+        texts: Q texts.
+        against: Texts that each text must beat.
+        normalise_values: Whether each patch's value gets unit length.
+
+    Returns:
+        float32 Q×Ph×Pw, differences of cosines; cosines without negatives.
+    """
+    if normalise_values:
+        values = F.normalize(values, dim=-1)
+    patches = F.normalize(encoder.project(values.flatten(0, 1)), dim=-1).float()
+    vectors = torch.from_numpy(encoder.text([*texts, *against])).to(patches.device)
+    scores, rivals = (vectors @ patches.T).split([len(texts), len(against)])
+    for text, score in zip(texts, scores, strict=True):
+        rival = others(text, against)
+        if rival.any():
+            score -= rivals[torch.from_numpy(rival).to(patches.device)].amax(0)
+    return scores.unflatten(1, values.shape[:2])
+
+
+def others(text: str, against: Sequence[str]) -> np.ndarray:
+    """Return which of the negatives are not the text itself: bool [N]."""
+    return np.array([other.casefold() != text.casefold() for other in against], bool)
+
+
+def mask_overlaps(logits: Tensor) -> Tensor:
+    """Return the IoU of every two masks: float32 R×R of mask logits R×L×L."""
     inside = (logits > 0).flatten(1).float()
     shared = inside @ inside.T
     area = inside.sum(1)
     return shared / (area[:, None] + area[None] - shared).clamp(min=1.0)
-
-
-def _reading(taps: Taps, start: int, stop: int) -> slice:
-    """The target samples that read any of the source samples start … stop−1."""
-    first = int(np.searchsorted(taps.high.numpy(), start))
-    return slice(first, int(np.searchsorted(taps.low.numpy(), stop)))
-
-
-def mask_box(mask: np.ndarray) -> Box:
-    """The smallest box x y w h that holds the True pixels of H×W; all 0 where there is none."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
-    if not len(rows):
-        return 0, 0, 0, 0
-    x, y = int(columns[0]), int(rows[0])
-    return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
-
-
-def union_box(boxes: Sequence[Box]) -> Box | None:
-    """The smallest box around boxes x y w h; None for none."""
-    if not boxes:
-        return None
-    corners = np.array([(x, y, x + w, y + h) for x, y, w, h in boxes])
-    left, top = corners[:, :2].min(0)
-    right, bottom = corners[:, 2:].max(0)
-    return int(left), int(top), int(right - left), int(bottom - top)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from textregion_ros.core.errors import BadText
+from textregion_ros.core.scene import EncodedFrame
 from textregion_ros.regions.bilinear import make_taps, sample
-from textregion_ros.regions.errors import BadText
-from textregion_ros.regions.results import EncodedFrame
 from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_SCALE = 50.0  # of the summed region logits, before the softmax over classes
@@ -21,11 +21,14 @@ MAX_CLASSES = np.iinfo(np.int16).max
 Rows = Callable[[int, int], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """What pixels are labelled with: texts, and the label of each; several may share one.
+    """What pixels are labelled with.
 
-    texts: Q texts. labels: int16 [Q], 0 for background, k for the k-th name.
+    Attributes:
+        texts: Q texts.
+        labels: int16 [Q], the label of each; several may share one. 0 for background, k for the
+            k-th name.
     """
 
     texts: tuple[str, ...]
@@ -33,9 +36,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, names: Sequence[str | Sequence[str]], background: Sequence[str] = ()) -> Vocabulary:
-        """From names, each a text or several phrasings of it, and texts of the background.
+        """Return the vocabulary of some names.
 
-        Raises BadText for no name, a name without phrasing, or more texts than fit a label map.
+        Args:
+            names: Each a text, or several phrasings of it.
+            background: Texts of the background.
+
+        Raises:
+            BadText: There is no name, a name has no phrasing, or a label map cannot hold as many.
         """
         if isinstance(names, str) or isinstance(background, str):
             raise BadText("names and background must be lists of strings, not one string")
@@ -58,12 +66,20 @@ def paint(
     scale: float = LOGIT_SCALE,
     uncovered_rows: Rows | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum every region's class logits over its soft mask and take the best class.
+    """Sum every region's class logits over its soft mask, and take the best class.
 
-    `mask_rows(start, stop)`: masks R×rows×w of those image rows; `logits`: R×Q, Q ≥ 1;
-    `uncovered_rows(start, stop)`: logits Q×rows×w of the pixels that no mask covers, else 0.
-    Returns labels int16 h×w (0..Q−1), confidence float32 h×w, the softmax of the best class, and
-    covered bool h×w. Works in bands of rows, so that no R×h×w or Q×h×w tensor is needed.
+    Works in bands of rows, so that no R×h×w or Q×h×w tensor is needed.
+
+    Args:
+        mask_rows: Gives the masks R×rows×w of image rows start … stop − 1.
+        height: Rows of the image.
+        logits: R×Q, Q ≥ 1.
+        scale: Of the summed logits, before the softmax over classes.
+        uncovered_rows: Gives logits Q×rows×w of the pixels that no mask covers; None for 0.
+
+    Returns:
+        Labels int16 h×w in 0..Q−1; confidence float32 h×w, the softmax of the best class; and
+        where a mask covers the pixel, bool h×w.
     """
     parts, start = [], 0
     width = mask_rows(0, 1).shape[2]
@@ -92,11 +108,19 @@ def label_map(
     unknown_uncovered: bool = True,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """int16 H×W at `size`, else the camera's: the label of each pixel's best text.
+    """Return the label of each pixel's best text.
 
-    `logits`: float32 R×Q, a row for each region of `frame`, on the device to work on;
-    `dense_logits`: Ph×Pw×Q, for pixels that no region covers; `threshold`: least confidence, below
-    it the label is 0; `unknown_uncovered`: whether uncovered pixels are 0 whatever their logits.
+    Args:
+        frame: The regions.
+        vocabulary: The texts.
+        logits: float32 R×Q, a row for each region, on the device to work on.
+        dense_logits: Ph×Pw×Q, for pixels that no region covers.
+        threshold: Least confidence; below it the label is 0.
+        unknown_uncovered: Whether uncovered pixels are 0 whatever their logits.
+        size: (H, W) of the labels; None for the camera image's.
+
+    Returns:
+        int16 H×W.
     """
     height, width = size or frame.image_size
     soft = torch.from_numpy(frame.masks).to(logits.device).float().clamp(0.0, MASK_CEILING)
@@ -116,7 +140,7 @@ def label_map(
 
 
 def stretched(maps: Tensor, size: tuple[int, int]) -> Rows:
-    """Maps N×h×w resized to `size`, a band of rows at a time."""
+    """Return what gives maps N×h×w resized to (H, W), a band of rows at a time."""
     rows, columns = (
         make_taps(source, target, maps.device)
         for source, target in zip(maps.shape[1:], size, strict=True)

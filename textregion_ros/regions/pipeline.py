@@ -2,91 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from textregion_ros.regions import grounding, views
-from textregion_ros.regions.compiling import compile_models
-from textregion_ros.regions.errors import BadQuery, TextRegionError
-from textregion_ros.regions.extraction import Extractor, ImageFeatures, Stopwatch
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.errors import BadImage, BadQuery
+from textregion_ros.core.query import Query
+from textregion_ros.core.results import UNNAMED, Grounding, ImageHeader
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene, Space
+from textregion_ros.regions import grounding
+from textregion_ros.regions.compiling import compiled_parts
+from textregion_ros.regions.devices import choose_device
+from textregion_ros.regions.encoders import FAMILIES, Encoder
+from textregion_ros.regions.encoders.views import check_image
+from textregion_ros.regions.extraction import PreparedImage, encode_masks, prepare
 from textregion_ros.regions.labelling import Vocabulary, label_map
-from textregion_ros.regions.loading import Encoder, build_encoder, build_sam2
-from textregion_ros.regions.profile import Profile, load_profile
-from textregion_ros.regions.prompts import Proposer, peaks
-from textregion_ros.regions.results import EncodedFrame, Grounding
-
-DECODER_BYTES = {"cpu": 96 << 20, "cuda": 4 << 30}  # on a CPU, what its caches like
+from textregion_ros.regions.profile import load_profile
+from textregion_ros.regions.proposers import SOURCES, Given, Proposer
+from textregion_ros.regions.proposers.given import check_masks
+from textregion_ros.regions.proposers.prompts import peaks
+from textregion_ros.regions.settings import Profile
+from textregion_ros.regions.stopwatch import Stopwatch
 
 
 class TextRegion:
     """Zero-shot region grounding with frozen models (TextRegion, arXiv 2505.23769).
 
     Not for use from several threads at once.
+
+    Attributes:
+        profile: The constants.
+        proposer: Gives masks.
+        encoder: Gives tokens, and vectors of texts.
     """
 
-    def __init__(self, profile: Profile, sam2: torch.nn.Module, encoder: Encoder) -> None:
-        """From built models, both on the same device. Most callers want `from_profile`."""
+    def __init__(self, profile: Profile, proposer: Proposer, encoder: Encoder) -> None:
+        """Join built models. Most callers want `from_profile`.
+
+        Args:
+            profile: The constants.
+            proposer: Gives masks; on the encoder's device.
+            encoder: Gives tokens, and vectors of texts.
+        """
         self.profile = profile
+        self.proposer = proposer
         self.encoder = encoder
-        self.device = next(encoder.vision.parameters()).device
-        budget = DECODER_BYTES.get(self.device.type, DECODER_BYTES["cpu"])
-        self.proposer = Proposer(sam2, profile.proposals, budget).to(self.device)
-        self._extractor = Extractor(profile, self.proposer, encoder)
         if profile.negatives:
-            with torch.inference_mode():
-                encoder.text(profile.negatives)
+            encoder.text(profile.negatives)
 
     @classmethod
     def from_profile(
         cls, name: str | Profile, device: str = "auto", sam2: str | None = None
     ) -> TextRegion:
-        """Load a bundled profile by name, a profile YAML file by path, or a profile made in code.
+        """Load the models of a profile. Downloads nothing.
 
-        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1"… sam2: a size which the
-        profile offers, such as "tiny". Downloads nothing. Raises UnknownProfile, BadProfile,
-        CheckpointMissing, CheckpointAltered, MissingExtra, or TextRegionError for the device.
+        Args:
+            name: A bundled profile by name, a profile file by path, or a profile made in code.
+            device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", …
+            sam2: A size of SAM 2 that the profile offers, such as "tiny".
+
+        Raises:
+            UnknownProfile: There is no such profile or size.
+            BadProfile: The profile has a wrong value, or contradicts its models.
+            CheckpointMissing, CheckpointAltered: A file is not there, or not the right one.
+            MissingExtra: An optional Python package is not installed.
+            TextRegionError: The device cannot be used here.
         """
         profile = load_profile(name, sam2) if isinstance(name, str) else name
         place = choose_device(device)
-        built = build_sam2(profile.sam2.model, profile.name).to(place)
-        encoder = build_encoder(profile, place)
-        if place.type == "cuda":  # the order that the convolutions of tensor cores work in
-            built = built.to(memory_format=torch.channels_last)
-            encoder.vision.to(memory_format=torch.channels_last)
-        return cls(profile, built, encoder)
+        proposer = SOURCES[profile.proposals.source](profile, place)
+        return cls(profile, proposer, FAMILIES[profile.encoder.family](profile, place))
 
     def compile(self, image_size: tuple[int, int] = (480, 640)) -> float | None:
-        """Compile the networks for camera images of H×W, and warm them up.
+        """Compile the networks and warm them up; takes minutes. Answers change by rounding.
 
-        Takes minutes. Returns the seconds it took, also logged; None where torch.compile cannot be
-        used, which one warning in the log tells. Images of other sizes are compiled for when they
-        come. Answers change by rounding.
+        Args:
+            image_size: (H, W) of the camera images, px. Images of other sizes are compiled for
+                when they come.
+
+        Returns:
+            The seconds that it took; None where torch.compile cannot be used, which one warning in
+            the log tells.
         """
         blank = np.zeros((*image_size, 3), np.uint8)
-        return compile_models(self.proposer, self.encoder.vision, lambda: self.encode(blank))
+
+        def warm_up(proposer: Proposer, encoder: Encoder) -> object:
+            return TextRegion(self.profile, proposer, encoder).encode(blank)
+
+        done = compiled_parts(self.proposer, self.encoder, warm_up)
+        if done is None:
+            return None
+        (self.proposer, self.encoder), took = done
+        return took
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return self.encoder.device
 
     @property
     def identity(self) -> str:
-        """Names the encoder; frames of another identity are refused."""
+        """Names the encoder; scenes of another identity are refused."""
         return self.encoder.identity
 
     @torch.inference_mode()
-    def encode(self, rgb: np.ndarray, dense: bool = False) -> EncodedFrame:
-        """H×W×3 uint8 RGB -> the regions of the image, each with its token.
+    def encode(
+        self,
+        rgb: np.ndarray,
+        *,
+        depth: np.ndarray | None = None,
+        intrinsics: Intrinsics | None = None,
+        masks: np.ndarray | None = None,
+        dense: bool = False,
+        header: ImageHeader = UNNAMED,
+    ) -> Scene:
+        """Find the regions of an image, each with its token.
 
-        dense: also keep what single patches say, for `label` where no region lies; some MB, and
-        only CLIP has it. Raises BadImage, or BadQuery for dense of another encoder. An image
-        without regions gives a frame with R = 0.
+        Args:
+            rgb: uint8 H×W×3.
+            depth: float32 H×W, m, NaN where it is missing; aligned to the image.
+            intrinsics: The camera of both.
+            masks: bool K×H×W, or boxes int K×4, x y w h px, from any detector or segmenter: region
+                k is the k-th of them. None to look for regions as the profile says.
+            dense: Also keep what single patches say, for `label` where no region lies; some MB.
+            header: Names the image.
+
+        Returns:
+            The scene; one without regions has length 0.
+
+        Raises:
+            BadImage: The image, depth or intrinsics cannot be used.
+            BadQuery: The masks cannot be used, or the encoder has no dense features.
         """
-        self._check_image(rgb, dense)
+        observation, space = self._observe(rgb, depth, intrinsics, header, dense)
+        proposer = self.proposer
+        if masks is not None:
+            proposer = Given(self.device, check_masks(masks, observation.image_size))
         watch = Stopwatch(self.device)
-        return self._fill(self._extractor.features(rgb, dense, watch), watch)
+        image = prepare(rgb, self.profile, proposer, self.encoder, dense, watch)
+        return Scene(observation, self._fill(image, proposer, watch), space)
 
     @torch.inference_mode()
     def encode_for(
@@ -94,176 +152,237 @@ class TextRegion:
         rgb: np.ndarray,
         texts: Sequence[str],
         negatives: Sequence[str] = (),
+        *,
+        depth: np.ndarray | None = None,
+        intrinsics: Intrinsics | None = None,
         dense: bool = False,
-    ) -> EncodedFrame:
-        """As `encode`, but only the regions about where single patches say `texts`.
+        header: ImageHeader = UNNAMED,
+    ) -> Scene:
+        """Find only the regions where single patches say `texts`: faster, for a first question.
 
-        For the first sentence about an image: SAM2 is asked at `proposals.guided_points` points for
-        each text instead of all over the image. Another text may have no region in such a frame
-        (`complete` is False): `complete` fills it in. negatives: as they will be asked with.
-        Raises BadImage, BadText, BadQuery.
+        Masks are asked for at `proposals.guided_points` points for each text instead of all over
+        the image. Another text may have no region in such a scene; `complete` fills it in.
+
+        Args:
+            rgb: uint8 H×W×3.
+            texts: What will be asked.
+            negatives: As they will be asked with.
+            depth: As for `encode`.
+            intrinsics: As for `encode`.
+            dense: As for `encode`.
+            header: As for `encode`.
+
+        Returns:
+            The scene; `encoded.complete` is False.
+
+        Raises:
+            BadText: A text cannot be used.
+            BadImage, BadQuery: As for `encode`.
         """
-        self._check_image(rgb, dense)
         texts, against = self._check_texts(texts, negatives)
+        observation, space = self._observe(rgb, depth, intrinsics, header, dense)
         watch = Stopwatch(self.device)
-        return self._look(self._extractor.features(rgb, dense, watch), texts, against, watch)
+        image = prepare(rgb, self.profile, self.proposer, self.encoder, dense, watch)
+        return Scene(observation, self._look(image, texts, against, watch), space)
 
     @torch.inference_mode()
-    def look_for(
-        self, frame: EncodedFrame, texts: Sequence[str], negatives: Sequence[str] = ()
-    ) -> EncodedFrame:
-        """As `encode_for`, of the image of an incomplete frame, its encoders not run again.
+    def look_for(self, scene: Scene, texts: Sequence[str], negatives: Sequence[str] = ()) -> Scene:
+        """Do as `encode_for` with the image of an incomplete scene, its networks not run again.
 
-        The regions are those that the new texts speak of. Raises BadText, BadQuery.
+        Args:
+            scene: Of `encode_for`. A complete one is returned as it is.
+            texts: What will be asked.
+            negatives: As they will be asked with.
+
+        Raises:
+            BadText: A text cannot be used.
+            BadQuery: The scene is of another encoder.
         """
-        self._check_frame(frame)
         texts, against = self._check_texts(texts, negatives)
-        if frame.complete:
-            return frame
-        return self._look(frame.rest, texts, against, Stopwatch(self.device))
-
-    def _look(
-        self, features: ImageFeatures, texts: list[str], against: list[str], watch: Stopwatch
-    ) -> EncodedFrame:
-        scores = self._patch_scores(features.values, texts, against)
-        places = peaks(scores, self.profile.proposals.guided_points)
-        watch.lap("peaks")
-        with self._extractor.sam_precision():
-            prompted = self.proposer.masks_at(features.sam, places)
-        watch.lap("sam_decoder")
-        return replace(self._extractor.frame(features, prompted, watch), rest=features)
+        image = self._rest_of(scene)
+        if image is None:
+            return scene
+        encoded = self._look(image, texts, against, Stopwatch(self.device))
+        return Scene(scene.observation, encoded, scene.space)
 
     @torch.inference_mode()
-    def complete(self, frame: EncodedFrame) -> EncodedFrame:
-        """The frame that `encode` would have given of the image, its encoders not run again."""
-        self._check_frame(frame)
-        return frame if frame.complete else self._fill(frame.rest, Stopwatch(self.device))
+    def complete(self, scene: Scene) -> Scene:
+        """Return the scene that `encode` would have given, the image's networks not run again.
 
-    def _fill(self, features: ImageFeatures, watch: Stopwatch) -> EncodedFrame:
-        with self._extractor.sam_precision():
-            prompted = self.proposer.masks(features.sam)
-        watch.lap("sam_decoder")
-        return self._extractor.frame(features, prompted, watch)
-
-    def _patch_scores(self, values: Tensor, texts: list[str], against: list[str]) -> Tensor:
-        """float32 Q×Ph×Pw: how much more like each text every patch is than like its negatives.
-
-        Each patch is taken for a region of its own; the order is that of `ground`'s scores.
+        Raises:
+            BadQuery: The scene is of another encoder.
         """
-        if self.profile.encoder.normalise_values:
-            values = F.normalize(values, dim=-1)
-        patches = F.normalize(self.encoder.vision.project(values.flatten(0, 1)), dim=-1).float()
-        vectors = torch.from_numpy(self.encoder.text([*texts, *against])).to(self.device)
-        scores, rivals = (vectors @ patches.T).split([len(texts), len(against)])
-        for text, score in zip(texts, scores, strict=True):
-            others = _others(text, against)
-            if others.any():
-                score -= rivals[torch.from_numpy(others).to(self.device)].amax(0)
-        return scores.unflatten(1, values.shape[:2])
+        image = self._rest_of(scene)
+        if image is None:
+            return scene
+        encoded = self._fill(image, self.proposer, Stopwatch(self.device))
+        return Scene(scene.observation, encoded, scene.space)
 
     @torch.inference_mode()
     def ground(
         self,
-        frame: EncodedFrame,
+        scene: Scene,
         texts: Sequence[str],
         negatives: Sequence[str] = (),
         threshold: float | None = None,
         top_k: int = 1,
     ) -> list[Grounding]:
-        """Find each text in the frame; answers come in the order asked.
+        """Find each text in the scene.
 
-        negatives: added to the profile's; a text is never its own negative. threshold: least score
-        that counts as found, None for the profile's, 0 to always get the best region. top_k: the
-        most regions per text, 0 for all; near-duplicates of a better region are left out.
-        Raises BadText, BadQuery.
+        Args:
+            scene: Of this model.
+            texts: What to look for.
+            negatives: What each text must beat, besides the profile's own. A text is never its own
+                negative.
+            threshold: Least score that is found; None for the profile's, 0 to always get the best
+                region.
+            top_k: Most regions for each text; 0 for all. Near-duplicates of a better region are
+                left out.
+
+        Returns:
+            An answer for each text, in the order asked.
+
+        Raises:
+            BadText: A text cannot be used.
+            BadQuery: An option is out of range, or the scene is of another encoder.
         """
         threshold = self.profile.threshold if threshold is None else threshold
-        grounding.check_query(threshold, top_k)
-        self._check_frame(frame)
+        Query((), threshold=threshold, top_k=top_k).check_standing()
+        self._check_scene(scene)
         texts, against = self._check_texts(texts, negatives)
-        if not len(frame.tokens):
-            return [Grounding(text, False, 0.0, (), None) for text in texts]
+        if not len(scene):
+            return [grounding.no_answer(scene, text) for text in texts]
         vectors = torch.from_numpy(self.encoder.text([*texts, *against]))
         # By torch: beside its threads numpy took 8 ms for 1000 regions and one text, this 0.7.
-        cosines = (torch.from_numpy(frame.tokens) @ vectors.T).numpy()
+        cosines = (torch.from_numpy(scene.tokens) @ vectors.T).numpy()
         rivals = cosines[:, len(texts) :]
         answers = []
         for text, cosine in zip(texts, cosines.T, strict=False):
-            scores = grounding.relevancy(
-                cosine,
-                rivals[:, _others(text, against)],
-                self.encoder.score_scale,
-                self.encoder.score_bias,
+            unknown = self.encoder.text.unknown(text)
+            scores = self._scores(cosine, rivals[:, grounding.others(text, against)])
+            answers.append(
+                grounding.no_answer(scene, text, unknown)
+                if unknown
+                else grounding.answer(scene, text, scores, threshold, top_k)
             )
-            answers.append(grounding.answer(frame, text, scores, threshold, top_k))
         return answers
-
-    def _check_texts(
-        self, texts: Sequence[str], negatives: Sequence[str]
-    ) -> tuple[list[str], list[str]]:
-        """The texts, and all that they are scored against."""
-        against = [*self.profile.negatives, *negatives]
-        check = self.encoder.text.check
-        return check(texts), check(against) if against else []
-
-    def _check_image(self, rgb: np.ndarray, dense: bool) -> None:
-        views.check_image(rgb)
-        if dense and self.profile.encoder.family != "clip":
-            raise BadQuery(f"{self.identity} has no dense features: only family clip has them")
 
     @torch.inference_mode()
     def label(
         self,
-        frame: EncodedFrame,
+        scene: Scene,
         names: Sequence[str | Sequence[str]],
         background: Sequence[str] = (),
         threshold: float = 0.0,
         uncovered: Literal["unknown", "first", "dense"] = "unknown",
         size: tuple[int, int] | None = None,
     ) -> np.ndarray:
-        """int16 H×W: for every pixel the best of `names`, k for the k-th; 0 for none of them.
+        """Label every pixel with the best of some names.
 
-        names: each a text, or several phrasings of one class, of which the best counts.
-        background: texts that the names compete with; where one wins, the label is 0.
-        threshold: 0..1; where the softmax of the best text over all texts is less, the label is 0.
-        uncovered: the label of a pixel in no region: "unknown" is 0; "dense" is what its own patch
-        says, for frames encoded with dense=True; "first" is the first text, the background's if
-        there is one, as in the published evaluation of encoders without dense features.
-        size: (H, W) of the map, else the camera image's.
-        Raises BadText, BadQuery.
+        Args:
+            scene: Of this model.
+            names: Each a text, or several phrasings of one class, of which the best counts.
+            background: Texts that the names compete with; where one wins, the label is 0.
+            threshold: Where the softmax of the best text over all texts is less, the label is 0.
+            uncovered: The label of a pixel in no region: "unknown" is 0. "dense" is what its own
+                patch says, for scenes encoded with dense=True. "first" is the first text, the
+                background's if there is one, as in the published evaluation of encoders without
+                dense features.
+            size: (H, W) of the labels; None for the image's.
+
+        Returns:
+            int16 H×W: k for the k-th name, 0 for none of them.
+
+        Raises:
+            BadText: A text cannot be used.
+            BadQuery: An option is out of range, or the scene cannot be asked in this way.
         """
-        self._check_frame(frame)
-        grounding.check_query(threshold, top_k=0)
+        self._check_scene(scene)
+        Query((), threshold=threshold).check_standing()
+        frame = scene.encoded
         if uncovered == "dense" and frame.dense is None:
-            raise BadQuery("dense labels need a frame encoded with dense=True")
+            raise BadQuery("dense labels need a scene encoded with dense=True")
         vocabulary = Vocabulary.of(names, background)
-        texts = self.encoder.text.check(vocabulary.texts)
-        vectors = torch.from_numpy(self.encoder.text(texts)).to(self.device).T
-        logits = torch.from_numpy(frame.tokens).to(self.device) @ vectors
-        if self.profile.encoder.family == "siglip2":
-            logits = self.encoder.logit_scale * logits + self.encoder.logit_bias
+        vectors = torch.from_numpy(self.encoder.text(vocabulary.texts)).to(self.device).T
+        cosines = torch.from_numpy(frame.tokens).to(self.device) @ vectors
+        logits = self.encoder.logit_scale * cosines + self.encoder.logit_bias
         dense = None
         if uncovered == "dense":
             dense = torch.from_numpy(frame.dense).to(self.device) @ vectors
         return label_map(frame, vocabulary, logits, dense, threshold, uncovered == "unknown", size)
 
-    def _check_frame(self, frame: EncodedFrame) -> None:
-        if frame.encoder != self.identity:
-            raise BadQuery(f"the frame was encoded by {frame.encoder}, not by {self.identity}")
+    def embed(
+        self, texts: Sequence[str], between: Callable[[], object] | None = None
+    ) -> np.ndarray:
+        """Return the vectors of texts, to be compared with `scene.tokens`; they are kept.
 
+        Args:
+            texts: What to encode.
+            between: Called between two batches. It may raise to give up.
 
-def _others(text: str, against: list[str]) -> np.ndarray:
-    """Bool [N]: which of the negatives are not the text itself."""
-    return np.array([other.casefold() != text.casefold() for other in against], bool)
+        Returns:
+            float32 Q×D, unit length.
 
+        Raises:
+            BadText: A text cannot be used.
+        """
+        return self.encoder.text(texts, between=between)
 
-def choose_device(name: str) -> torch.device:
-    """A torch device by name, or by "auto". Raises TextRegionError where it cannot be used."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise TextRegionError(f"the device {name!r} cannot be used here: {error}") from error
-    return device
+    def _observe(
+        self,
+        rgb: np.ndarray,
+        depth: np.ndarray | None,
+        intrinsics: Intrinsics | None,
+        header: ImageHeader,
+        dense: bool,
+    ) -> tuple[Observation, Space | None]:
+        check_image(rgb)
+        if dense and not self.encoder.has_dense:
+            raise BadQuery(f"{self.identity} has no dense features")
+        observation = Observation(rgb, depth, intrinsics, header)
+        if depth is None:
+            return observation, None
+        if intrinsics is None:
+            raise BadImage("depth needs the intrinsics of its camera")
+        from textregion_ros.space import space_of  # only who gives depth needs it
+
+        return observation, space_of(depth, intrinsics, observation.image_size)
+
+    def _fill(self, image: PreparedImage, proposer: Proposer, watch: Stopwatch) -> EncodedFrame:
+        candidates = proposer.propose(image.features, image.size, watch)
+        return encode_masks(image, candidates, self.profile, self.encoder, watch)
+
+    def _look(
+        self, image: PreparedImage, texts: list[str], against: list[str], watch: Stopwatch
+    ) -> EncodedFrame:
+        normalise = self.profile.encoder.normalise_values
+        scores = grounding.patch_scores(self.encoder, image.values, texts, against, normalise)
+        places = peaks(scores, self.profile.proposals.guided_points)
+        watch.lap("peaks")
+        candidates = self.proposer.propose_at(image.features, places, image.size, watch)
+        encoded = encode_masks(image, candidates, self.profile, self.encoder, watch)
+        return replace(encoded, rest=image)
+
+    def _scores(self, cosine: np.ndarray, rivals: np.ndarray) -> np.ndarray:
+        scale, bias = self.encoder.score_scale, self.encoder.score_bias
+        return grounding.relevancy(cosine, rivals, scale, bias)
+
+    def _check_texts(
+        self, texts: Sequence[str], negatives: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
+        """Return the texts, and all that they are scored against."""
+        against = [*self.profile.negatives, *negatives]
+        check = self.encoder.text.check
+        return check(texts), check(against) if against else []
+
+    def _check_scene(self, scene: Scene) -> None:
+        made_by = scene.encoded.encoder
+        if made_by != self.identity:
+            raise BadQuery(f"the scene was encoded by {made_by}, not by {self.identity}")
+
+    def _rest_of(self, scene: Scene) -> PreparedImage | None:
+        self._check_scene(scene)
+        rest = scene.encoded.rest
+        if rest is None or isinstance(rest, PreparedImage):
+            return rest
+        raise BadQuery("the scene was made by something else than this library")

@@ -1,239 +1,113 @@
-"""Profiles: a named, validated choice of models and constants, read from YAML."""
+"""Profiles: a named choice of models and constants, read from YAML and checked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
 
 import dacite
 import yaml
 
-from textregion_ros.regions.errors import BadProfile, UnknownProfile
+from textregion_ros.core.errors import BadProfile, UnknownProfile
+from textregion_ros.regions.encoders import FAMILIES
+from textregion_ros.regions.proposers import SOURCES
+from textregion_ros.regions.settings import Profile
 
-Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Asset:
-    """A file a model is made from.
-
-    source: "bundled" with this package; "local" path, relative to the profile; "hub" repository,
-    brought by `textregion fetch`; "sam2": a file of that package. sha256: checked where given.
-    """
-
-    source: Literal["bundled", "local", "hub", "sam2"]
-    file: str
-    repo: str | None = None
-    revision: str = "main"
-    sha256: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.source == "hub") != (self.repo is not None):
-            raise BadProfile(f"{self.file}: a repo is given for source hub, and only for it")
-        if Path(self.file).is_absolute() != (self.source == "local"):
-            raise BadProfile(f"{self.file}: only a local file has an absolute path")
-
-
-@dataclass(frozen=True)
-class Sam2Model:
-    """One SAM2 to build: its configuration and its weights."""
-
-    config: Asset
-    checkpoint: Asset
-
-
-@dataclass(frozen=True)
-class Sam2Choice:
-    """The SAM2 models a profile offers by size, and the one in use."""
-
-    use: str
-    sizes: dict[str, Sam2Model]
-    cuda_precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        if self.use not in self.sizes:
-            raise BadProfile(f"sam2.use: {self.use!r} is not one of {', '.join(self.sizes)}")
-
-    @property
-    def model(self) -> Sam2Model:
-        """The model in use."""
-        return self.sizes[self.use]
-
-
-@dataclass(frozen=True)
-class ProposalSettings:
-    """Constants of the mask stage.
-
-    points_per_side: prompts per image side. prompts: "grid" asks them all, as published; "adaptive"
-    a coarse grid first, then only what no sure mask accounts for. guided_points: prompts per text
-    where only what a text speaks of is wanted. pred_iou_thresh: predicted IoU must exceed it.
-    stability_thresh: least ratio of the areas at logit +offset and −offset (stability_offset).
-    box_nms_thresh: box IoU above which the lower-scored mask is dropped. min_mask_size: area in
-    low-resolution pixels a mask must exceed. min_part: parts of a mask apart from its largest and
-    smaller than this share of it are taken out; 0 leaves them, as published. fuse_threshold:
-    containment above which masks are one region, None to leave them apart. fuse_box_iou: only pairs
-    above this box IoU are compared. mask_size: at the size of which image masks are compared and
-    laid on the token grid.
-    """
-
-    points_per_side: int
-    pred_iou_thresh: float
-    stability_thresh: float
-    stability_offset: float
-    box_nms_thresh: float
-    min_mask_size: int
-    fuse_threshold: float | None
-    min_part: float = 0.0
-    fuse_box_iou: float = 0.2
-    mask_size: Literal["rescaled", "camera"] = "rescaled"
-    prompts: Literal["grid", "adaptive"] = "grid"
-    guided_points: int = 16
-
-    def __post_init__(self) -> None:
-        shares = ("pred_iou_thresh", "stability_thresh", "box_nms_thresh", "min_part")
-        _check_range("proposals", self, shares, 0.0, 1.0)
-        _check_range("proposals", self, ("fuse_threshold", "fuse_box_iou"), 0.0, 1.0)
-        _check_range("proposals", self, ("points_per_side", "guided_points"), 1, 128)
-        _check_range("proposals", self, ("min_mask_size", "stability_offset"), 0, 1e6)
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """The image-text encoder and how it is fed; loading checks it against the built model.
-
-    model: open_clip's name, with `pretrained` the tag whose preprocessing must agree; or config: an
-    open_clip model configuration (JSON). tokenizer: files of a Hugging Face tokenizer, if it needs
-    one. crop_size: px of a view. rescale: (long, short) side in px the image is fitted into.
-    global_views: strips, from left to right, in which the whole image is seen.
-    normalise_values, last_block_mlp: variants of the CLIP token. logit_scale: what exp of the
-    checkpoint's parameter must be (1 %). score_scale, score_bias: of the score, see grounding.py.
-    cuda_precision: in which the encoder's vision runs on a GPU.
-    """
-
-    family: Literal["clip", "siglip2", "pe"]
-    checkpoint: Asset
-    crop_size: int
-    context_length: int
-    embed_dim: int
-    mean: Triple
-    std: Triple
-    interpolation: Literal["bilinear", "bicubic"]
-    rescale: tuple[int, int]
-    model: str | None = None
-    pretrained: str | None = None
-    config: Asset | None = None
-    tokenizer: tuple[Asset, ...] = ()
-    resize_method: Literal["multi_resolution", "resize"] = "multi_resolution"
-    global_views: int = 1
-    remove_global_patch: bool = True
-    global_patch_threshold: float = 0.07
-    normalise_values: bool = False
-    last_block_mlp: bool = False
-    logit_scale: float | None = None
-    score_scale: Literal["checkpoint"] | float = "checkpoint"
-    score_bias: Literal["checkpoint"] | float = 0.0
-    cuda_precision: Literal["float32", "bfloat16", "float16"] = "float32"
-
-    def __post_init__(self) -> None:
-        if (self.model is None) == (self.config is None):
-            raise BadProfile("encoder: give either model or config")
-        if self.family != "clip" and (self.normalise_values or self.last_block_mlp):
-            raise BadProfile("encoder: normalise_values and last_block_mlp are for family clip")
-        if min(self.rescale) < self.crop_size:
-            raise BadProfile(f"encoder.rescale: {self.rescale} is below crop_size {self.crop_size}")
-        _check_range("encoder", self, ("crop_size", "context_length", "embed_dim"), 1, 1 << 16)
-        _check_range("encoder", self, ("global_patch_threshold",), -2.0, 2.0)
-        _check_range("encoder", self, ("global_views",), 1, 8)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Everything that decides an answer: models, constants, negatives, threshold, templates.
-
-    negatives: texts every query is scored against. threshold: least score that counts as found.
-    templates: "openai" for the 80 ImageNet prompts, or sentences with {} where the text goes.
-    """
-
-    name: str
-    sam2: Sam2Choice
-    proposals: ProposalSettings
-    encoder: EncoderSettings
-    negatives: tuple[str, ...]
-    threshold: float
-    templates: Literal["openai"] | tuple[str, ...] = "openai"
-
-    def __post_init__(self) -> None:
-        _check_range("profile", self, ("threshold",), 0.0, 1.0)
-        if any(not text.strip() for text in self.negatives):
-            raise BadProfile("negatives: a text is blank")
-        if not self.templates or any("{}" not in t for t in self.templates if t not in "openai"):
-            raise BadProfile("templates: every sentence needs {} where the text goes")
-
-    @property
-    def assets(self) -> tuple[Asset, ...]:
-        """Every file the models are made from."""
-        chosen, encoder = self.sam2.model, self.encoder
-        optional = (encoder.config,) if encoder.config else ()
-        return (chosen.config, chosen.checkpoint, encoder.checkpoint, *optional, *encoder.tokenizer)
+PROFILES = files("textregion_ros.regions") / "profiles"
+TABLES = files("textregion_ros.regions.proposers")
+"""Where the tables of SAM 2 models lie that several profiles share."""
 
 
 def profile_names() -> list[str]:
-    """The bundled profiles."""
-    folder = files("textregion_ros.regions") / "profiles"
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    """Return the names of the bundled profiles."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in PROFILES.iterdir()
+        if entry.name.endswith(".yaml")
+    )
 
 
 def load_profile(name: str, sam2: str | None = None) -> Profile:
-    """Read a bundled profile by name, or a YAML file by path; `sam2` picks another size.
+    """Read a profile.
 
-    Raises UnknownProfile where there is no such profile or size, BadProfile where it is malformed.
+    Args:
+        name: A bundled profile's name, or the path of a YAML file.
+        sam2: Size of the SAM 2 to use; None for the profile's choice.
+
+    Raises:
+        UnknownProfile: There is no such profile or size.
+        BadProfile: The profile cannot be read, or has a wrong value.
     """
     path = Path(name)
     if name in profile_names():
-        path = Path(str(files("textregion_ros.regions") / "profiles" / f"{name}.yaml"))
+        path = Path(str(PROFILES / f"{name}.yaml"))
     elif path.suffix not in (".yaml", ".yml") or not path.is_file():
         raise UnknownProfile(
             f"no profile {name!r}: give one of {', '.join(profile_names())}, or a .yaml file"
         )
     profile = _parse(path)
-    if sam2 is None:
-        return profile
-    if sam2 not in profile.sam2.sizes:
-        sizes = ", ".join(profile.sam2.sizes)
-        raise UnknownProfile(f"profile {profile.name} has no SAM2 of size {sam2!r}, only {sizes}")
-    return replace(profile, sam2=replace(profile.sam2, use=sam2))
+    return profile if sam2 is None else _with_sam2(profile, sam2)
+
+
+def _with_sam2(profile: Profile, size: str) -> Profile:
+    choice = profile.sam2
+    if choice is None or size not in choice.sizes:
+        offered = "none at all" if choice is None else f"only {', '.join(choice.sizes)}"
+        raise UnknownProfile(f"profile {profile.name} has no SAM 2 of size {size!r}, {offered}")
+    return replace(profile, sam2=replace(choice, use=size))
 
 
 def _parse(path: Path) -> Profile:
-    hooks = {float: lambda value: float(value) if type(value) is int else value}
+    config = dacite.Config(strict=True, type_hooks={float: _as_float})
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise BadProfile("it is not a mapping")
-        data = _plain({"name": path.stem, **data}, path.resolve().parent)
-        return dacite.from_dict(Profile, data, dacite.Config(strict=True, type_hooks=hooks))
+        data = _read(path)
+        data = _in_place({"name": path.stem, **data}, path.resolve().parent)
+        profile = dacite.from_dict(Profile, data, config)
+        _check_choice("proposals.source", profile.proposals.source, SOURCES)
+        _check_choice("encoder.family", profile.encoder.family, FAMILIES)
     except (BadProfile, dacite.DaciteError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadProfile(f"profile {path}: {error}") from error
+    return profile
 
 
-def _plain(data: Any, folder: Path) -> Any:
-    """YAML lists as tuples, and local files as absolute paths."""
-    if isinstance(data, list):
-        return tuple(_plain(item, folder) for item in data)
+def _read(path: Path) -> dict[str, object]:
+    """Read a profile's YAML, a shared table of SAM 2 models put in where it is named."""
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict):
-        return data
-    data = {key: _plain(value, folder) for key, value in data.items()}
-    if data.get("source") == "local" and isinstance(data.get("file"), str):
-        data["file"] = str(folder / Path(data["file"]).expanduser())
+        raise BadProfile("it is not a mapping")
+    sam2 = data.get("sam2")
+    if isinstance(sam2, dict) and isinstance(table := sam2.get("sizes"), str):
+        data["sam2"] = {**sam2, "sizes": _table(table)}
     return data
 
 
-def _check_range(
-    where: str, settings: Any, names: tuple[str, ...], low: float, high: float
-) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not low <= value <= high:
-            raise BadProfile(f"{where}.{name}: {value} is not within {low:g}..{high:g}")
+def _table(name: str) -> object:
+    known = {e.name.removesuffix(".yaml"): e for e in TABLES.iterdir() if e.name.endswith(".yaml")}
+    if name not in known:
+        raise BadProfile(f"sam2.sizes: no table {name!r}, only {', '.join(sorted(known))}")
+    return yaml.safe_load(known[name].read_text(encoding="utf-8"))
+
+
+def _check_choice(name: str, value: str, known: Mapping[str, object]) -> None:
+    if value not in known:
+        raise BadProfile(f"{name}: {value!r} is not one of {', '.join(known)}")
+
+
+def _as_float(value: object) -> object:
+    return float(value) if type(value) is int else value
+
+
+def _in_place(data: dict[str, object], folder: Path) -> dict[str, object]:
+    """Return the data with lists as tuples, and with local files as absolute paths."""
+    placed = {key: _value_in_place(value, folder) for key, value in data.items()}
+    if placed.get("source") == "local" and isinstance(placed.get("file"), str):
+        placed["file"] = str(folder / Path(str(placed["file"])).expanduser())
+    return placed
+
+
+def _value_in_place(value: object, folder: Path) -> object:
+    if isinstance(value, list):
+        return tuple(_value_in_place(item, folder) for item in value)
+    return _in_place(value, folder) if isinstance(value, dict) else value

@@ -17,15 +17,14 @@ MASK_CEILING = 3.0  # soft masks are mask logits clamped to [0, 3]
 
 
 class TokenHead(Protocol):
-    """What an encoder adds: the map from pooled values to the space of its text vectors."""
+    """What an encoder adds: the way from pooled values to the space of its text vectors."""
 
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
-        """Values P×D and masks R×P in [0, 1] -> tokens R×d of any length."""
-        ...
+        """Return tokens R×d, of any length, of values P×D and masks R×P in [0, 1]."""
 
 
 def group_max(values: Tensor, groups: Tensor) -> Tensor:
-    """Pixelwise maximum over each group: values K×…, groups int64 [K] (−1 in none) -> R×…."""
+    """Return the pixelwise maximum of each group: values K×…, groups int64 [K] (−1: none), R×…."""
     used = groups >= 0
     count = int(groups.max()) + 1 if len(groups) else 0
     floor = values.new_full((count, *values.shape[1:]), float("-inf"))
@@ -36,11 +35,19 @@ def group_max(values: Tensor, groups: Tensor) -> Tensor:
 def grid_masks(
     logits: Tensor, groups: Tensor, size: tuple[int, int], grid: tuple[int, int]
 ) -> Tensor:
-    """Soft masks of the fused regions on the token grid, R×P in [0, 1].
+    """Return soft masks of regions on the token grid.
 
-    `logits`: K×L×L mask logits of the candidates, `groups`: int64 [K], `size`: (h, w) of the
-    rescaled image, `grid`: (Ph, Pw). Equals making the masks at h×w and resizing them, but only
-    the 2Ph×2Pw pixels which that resize reads are ever computed.
+    Equals making the masks at h×w and resizing them, but only the 2Ph×2Pw pixels which that resize
+    reads are ever computed.
+
+    Args:
+        logits: K×L×L, mask logits.
+        groups: int64 [K], the region of each mask.
+        size: (h, w) at which masks are made, px.
+        grid: (Ph, Pw).
+
+    Returns:
+        R×P in [0, 1].
     """
     device = logits.device
     to_grid = [make_taps(full, cells, device) for full, cells in zip(size, grid, strict=True)]
@@ -57,10 +64,18 @@ def grid_masks(
 
 
 def local_patches(values: Tensor, masks: Tensor, threshold: float) -> Tensor:
-    """Which patches resemble their own regions more than the others: bool [P].
+    """Return which patches resemble their own regions more than the others.
 
-    `values`: P×D, `masks`: R×P. A patch's mean cosine to the regions it lies in, less that to the
-    regions it does not lie in, must reach `threshold`; those that fail carry global content.
+    The others carry content of the whole image.
+
+    Args:
+        values: P×D.
+        masks: R×P.
+        threshold: What a patch's mean cosine to the regions it lies in, less that to the regions
+            it does not lie in, must reach.
+
+    Returns:
+        bool [P].
     """
     inside = (masks > 0).to(values.dtype)
     # Lengths are divided out of the R×P factors: a copy of the values costs more than a product.
@@ -79,10 +94,17 @@ def region_tokens(
     global_patch_threshold: float | None,
     normalise_values: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Unit tokens K×d of the regions that keep a patch, and their indices int64 [K].
+    """Return the tokens of the regions that keep a patch.
 
-    `values`: P×D on the token grid, `masks`: R×P in [0, 1]. `global_patch_threshold` None leaves
-    every patch in. `normalise_values` scales each patch's value to unit length before pooling.
+    Args:
+        head: The encoder.
+        values: P×D, on the token grid.
+        masks: R×P in [0, 1].
+        global_patch_threshold: Of `local_patches`; None leaves every patch in.
+        normalise_values: Whether each patch's value gets unit length before it is pooled.
+
+    Returns:
+        Unit tokens K×d, and the indices of their regions, int64 [K].
     """
     kept = (masks.sum(1) > 0).nonzero()[:, 0]
     masks = masks[kept]
@@ -90,6 +112,45 @@ def region_tokens(
         masks = masks * local_patches(values, masks, global_patch_threshold)
         covered = masks.sum(1) > 0
         kept, masks = kept[covered], masks[covered]
+    return pooled(head, values, masks, normalise_values), kept
+
+
+def given_tokens(
+    head: TokenHead,
+    values: Tensor,
+    masks: Tensor,
+    logits: Tensor,
+    grid: tuple[int, int],
+    global_patch_threshold: float | None,
+    normalise_values: bool,
+) -> Tensor:
+    """Return a token for every region, also where `region_tokens` would leave it out.
+
+    A region between the patches' centres takes the patches that it touches. A region that would
+    lose all its patches as global ones keeps them.
+
+    Args:
+        head: The encoder.
+        values: P×D, on the token grid.
+        masks: R×P in [0, 1].
+        logits: R×L×L, mask logits of the same regions, each somewhere above 0.
+        grid: (Ph, Pw).
+        global_patch_threshold: Of `local_patches`; None leaves every patch in.
+        normalise_values: Whether each patch's value gets unit length before it is pooled.
+
+    Returns:
+        Unit tokens R×d.
+    """
+    touched = F.adaptive_avg_pool2d(logits.float().clamp(0.0, 1.0), grid).flatten(1)
+    masks = torch.where(masks.any(1, keepdim=True), masks, touched)
+    if global_patch_threshold is not None:
+        local = masks * local_patches(values, masks, global_patch_threshold)
+        masks = torch.where(local.any(1, keepdim=True), local, masks)
+    return pooled(head, values, masks, normalise_values)
+
+
+def pooled(head: TokenHead, values: Tensor, masks: Tensor, normalise_values: bool) -> Tensor:
+    """Return unit tokens R×d of values P×D and masks R×P, none of which is 0 all over."""
     if normalise_values:
         values = F.normalize(values, dim=-1)
-    return F.normalize(head.pool(values, masks), dim=-1), kept
+    return F.normalize(head.pool(values, masks), dim=-1)

@@ -1,8 +1,8 @@
-"""Masks of point prompts -> candidates that pass the filters -> groups that are one region.
+"""The masks of point prompts, filtered, and grouped into regions.
 
-The automatic mask generator of TextRegion (arXiv 2505.23769): three masks of every prompt (see
-prompts.py), filtered, and fused where one contains the other. Boxes here are x0 y0 x1 y1 with
-inclusive ends, in pixels of SAM2's low-resolution mask grid.
+The automatic mask generator of TextRegion (arXiv 2505.23769): of three masks for every prompt,
+those that pass the filters, fused where one contains the other. Boxes here are x0 y0 x1 y1 with
+inclusive ends, in pixels of SAM 2's low-resolution masks.
 """
 
 from __future__ import annotations
@@ -18,29 +18,37 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from textregion_ros.regions.bilinear import Taps, make_taps, sample_weights
-from textregion_ros.regions.profile import ProposalSettings
+from textregion_ros.regions.settings import ProposalSettings
 from textregion_ros.regions.tokens import MASK_CEILING
 
 LOGIT_LIMIT = 32.0
 BLOCK_VALUES = 2_000_000  # values looked at together when masks are measured or compared
 
 
-@dataclass(frozen=True)
-class Candidates:
+@dataclass(frozen=True, eq=False)
+class Passed:
     """Masks that passed the filters, in the order in which they seed regions.
 
-    logits: float16 K×L×L. boxes: float32 K×4, x0 y0 x1 y1 inclusive, low-resolution pixels.
+    Attributes:
+        logits: float16 K×L×L.
+        boxes: float32 K×4, x0 y0 x1 y1 inclusive, low-resolution pixels.
     """
 
     logits: Tensor
     boxes: Tensor
 
 
-def select_candidates(logits: Tensor, ious: Tensor, settings: ProposalSettings) -> Candidates:
-    """Filter the decoder's masks by quality, stability, overlap and size.
+def passing(logits: Tensor, ious: Tensor, settings: ProposalSettings) -> Passed:
+    """Filter masks by quality, stability, overlap and size.
 
-    `logits`: P×3×L×L mask logits, tokens in the order sub-part, part, whole; `ious`: P×3 predicted
-    IoU. With fusion on, wholes come first, then parts, then sub-parts, each by falling IoU.
+    Args:
+        logits: float16 P×3×L×L mask logits, in the order sub-part, part, whole.
+        ious: float32 P×3, predicted IoU.
+        settings: The thresholds.
+
+    Returns:
+        The masks that pass. With fusion on, wholes come first, then parts, then sub-parts, each
+        by falling predicted IoU.
     """
     level = torch.arange(3, device=ious.device).repeat_interleave(len(ious))  # 0: whole
     scores, count = ious.flip(1).T.flatten(), max(1, len(ious))
@@ -59,16 +67,21 @@ def select_candidates(logits: Tensor, ious: Tensor, settings: ProposalSettings) 
     kept = picked[keep]
     kept = logits[kept % count, 2 - level[kept]].half().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
     if not settings.min_part:
-        return Candidates(kept, boxes[keep])
+        return Passed(kept, boxes[keep])
     kept = without_strays(kept, boxes[keep], settings.min_part)
-    return Candidates(kept, mask_boxes(_above(kept, 0.0).view(torch.int16)))
+    return Passed(kept, mask_boxes(_above(kept, 0.0).view(torch.int16)))
 
 
 def without_strays(logits: Tensor, boxes: Tensor, share: float) -> Tensor:
-    """Mask logits K×L×L without the parts smaller than `share` of the mask's largest.
+    """Take small parts out of masks. The parts are found on the CPU.
 
-    `boxes`: their `mask_boxes`. A part is what hangs together at logit > 0, corners included. A
-    stray's logits are negated, which leaves no rim. The parts are found on the CPU.
+    Args:
+        logits: K×L×L mask logits. A part is what hangs together at logit > 0, corners included.
+        boxes: Their `mask_boxes`.
+        share: Parts smaller than this share of the mask's largest are taken out.
+
+    Returns:
+        The logits, negated in the parts taken out, which leaves no rim.
     """
     masks = (logits > 0).cpu().numpy().view(np.uint8)
     stray = np.zeros(masks.shape, bool)
@@ -84,25 +97,25 @@ def without_strays(logits: Tensor, boxes: Tensor, share: float) -> Tensor:
 
 
 def _measure(masks: Tensor, offset: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Area [K] at logit > 0, stability [K] and boxes K×4 of mask logits float16 K×L×L."""
+    """Return area [K] at logit > 0, stability [K] and boxes K×4 of mask logits float16 K×L×L."""
     inside = _above(masks, 0.0)
     boxes = mask_boxes(inside.view(torch.int16))  # integers: a tenth of the time of halves
     return inside.sum((1, 2), dtype=torch.float32), stability(masks, offset), boxes
 
 
 def _above(masks: Tensor, level: float) -> Tensor:
-    """1 where above the level, else 0, in the masks' own type: a sixth of the time of a bool."""
+    """Return 1 where above the level, else 0, in the masks' own type: six times as fast as bool."""
     return torch.gt(masks, level, out=torch.empty_like(masks))
 
 
 def stability(masks: Tensor, offset: float) -> Tensor:
-    """float32 [K]: area at logit > +offset over area at logit > −offset; 0/0 is NaN."""
+    """Return the area at logit > +offset over that at logit > −offset: float32 [K]; 0/0 is NaN."""
     high, low = _above(masks, offset), _above(masks, -offset)
     return high.sum((1, 2), dtype=torch.float32) / low.sum((1, 2), dtype=torch.float32)
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
-    """float32 K×4, x0 y0 x1 y1 inclusive, of masks K×H×W (0 outside); zeros where one is empty."""
+    """Return the boxes of masks K×H×W: float32 K×4, x0 y0 x1 y1 inclusive; 0 where one is empty."""
     sides = []
     for axis in (1, 2):  # the columns that are filled, then the rows
         filled = masks.amax(axis) != 0
@@ -112,8 +125,8 @@ def mask_boxes(masks: Tensor) -> Tensor:
     return torch.stack([left, top, right, bottom], 1).float()
 
 
-def box_iou(boxes: Tensor) -> Tensor:
-    """K×K intersection over union of boxes K×4."""
+def box_ious(boxes: Tensor) -> Tensor:
+    """Return the IoU of every two boxes: K×K of K×4, a box as wide as its ends are apart."""
     low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     shared = (high - low).clamp(min=0).prod(2)
@@ -121,23 +134,31 @@ def box_iou(boxes: Tensor) -> Tensor:
     return shared / (area[:, None] + area[None] - shared + 1e-8)
 
 
-def fuse(candidates: Candidates, size: tuple[int, int], settings: ProposalSettings) -> Tensor:
-    """int64 [K]: the region each candidate belongs to, numbered by seed; −1 for an empty mask.
+def fuse(passed: Passed, size: tuple[int, int], settings: ProposalSettings) -> Tensor:
+    """Group masks into regions.
 
-    Greedy, in order: the first free candidate is a seed and takes every free one which overlaps
-    its box and whose soft mask at `size` (h, w), or the seed's, the other contains.
+    Greedy, in order: the first free mask is a seed. It takes every free mask whose box overlaps
+    the seed's, if one of the two contains the other.
+
+    Args:
+        passed: The masks.
+        size: (h, w) at which they are compared, px.
+        settings: The thresholds.
+
+    Returns:
+        int64 [K], the region of each mask, numbered by seed; −1 for an empty mask.
     """
-    soft = candidates.logits.clamp(0.0, MASK_CEILING)
+    soft = passed.logits.clamp(0.0, MASK_CEILING)
     taps = [make_taps(soft.shape[1], side, soft.device) for side in size]
     rows, columns = (sample_weights(soft.shape[1], axis) for axis in taps)
     sums = soft.float() @ columns @ rows
     free = (sums > 0).tolist()
-    partners = [[] for _ in free]
+    partners: list[list[int]] = [[] for _ in free]
     if settings.fuse_threshold is not None:
-        near = (box_iou(candidates.boxes) > settings.fuse_box_iou).triu(1)
+        near = (box_ious(passed.boxes) > settings.fuse_box_iou).triu(1)
         left, right = near.nonzero().T
         smaller = torch.minimum(sums[left], sums[right])
-        inside = min_sums(soft, candidates.boxes, left, right, *taps) / smaller.clamp(min=1e-8)
+        inside = min_sums(soft, passed.boxes, left, right, *taps) / smaller.clamp(min=1e-8)
         joined = (inside > settings.fuse_threshold) & (smaller >= 1e-8)
         for i, j in torch.stack([left, right], 1)[joined].tolist():
             partners[i].append(j)
@@ -145,7 +166,7 @@ def fuse(candidates: Candidates, size: tuple[int, int], settings: ProposalSettin
 
 
 def greedy_groups(free: list[bool], partners: list[list[int]]) -> list[int]:
-    """Number the groups: each free seed in turn takes its later partners that are still free."""
+    """Return the groups' numbers: each free seed in turn takes its later partners still free."""
     groups, count = [-1] * len(free), 0
     for seed in range(len(free)):
         if not free[seed]:
@@ -159,12 +180,22 @@ def greedy_groups(free: list[bool], partners: list[list[int]]) -> list[int]:
 def min_sums(
     soft: Tensor, boxes: Tensor, left: Tensor, right: Tensor, rows: Taps, columns: Taps
 ) -> Tensor:
-    """float32 [N]: for pairs of masks, the sum over all pixels of the smaller of the two.
+    """Return, for pairs of resized masks, the sum over all pixels of the smaller of the two.
 
-    `soft`: K×L×L, `boxes`: their `mask_boxes`, `left`, `right`: int64 [N]; the pixels are those of
-    the resized masks, which are never made. Between four neighbouring samples a resized mask is
-    bilinear; where one mask is the smaller at all four, it is so in between, and the sum is linear
-    in them. Only in the other cells, where the two masks' surfaces cross, are the pixels looked at.
+    The resized masks are never made. Between four neighbouring samples a resized mask is bilinear.
+    Where one mask is the smaller at all four, it is so in between, and the sum is linear in them.
+    Only in the other cells, where the two masks' surfaces cross, are the pixels looked at.
+
+    Args:
+        soft: K×L×L.
+        boxes: Their `mask_boxes`.
+        left: int64 [N], the first masks of the pairs.
+        right: int64 [N], the second.
+        rows: What resizes the masks' rows.
+        columns: What resizes their columns.
+
+    Returns:
+        float32 [N].
     """
     total, length = torch.zeros(len(left), device=soft.device), soft.shape[1]
     weights = [sample_weights(length, axis) for axis in (rows, columns)]
@@ -182,10 +213,13 @@ def min_sums(
 def _windows(
     boxes: Tensor, left: Tensor, right: Tensor, length: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Square windows, each around what the boxes of a pair share with a rim of one sample.
+    """Cut square windows around what the boxes of pairs share, with a rim of one sample.
 
-    Where they share nothing, the smaller of the two masks is 0. Yields blocks of pairs N with
-    windows of one size: which pairs [N], and the columns and rows they read, N×S each.
+    Where they share nothing, the smaller of the two masks is 0.
+
+    Yields:
+        For a block of pairs with windows of one size: which pairs [N], and the columns and rows
+        that their windows read, N×S each.
     """
     low = torch.maximum(boxes[left, :2], boxes[right, :2]) - 1
     high = torch.minimum(boxes[left, 2:], boxes[right, 2:]) + 1
@@ -201,9 +235,14 @@ def _windows(
 def _crossing_excess(
     a: Tensor, b: Tensor, y: Tensor, x: Tensor, cells: list[tuple[Tensor, Tensor]]
 ) -> Tensor:
-    """What the pixels in crossing cells add to the sum of the resized smaller mask, [N].
+    """Return what the pixels in crossing cells add to the sum of the resized smaller mask: [N].
 
-    `a`, `b`: N×S×S, read at the rows y and columns x (N×S); `cells`: of `_cell_pixels`, rows first.
+    Args:
+        a: N×S×S, samples of the first masks.
+        b: N×S×S, samples of the second.
+        y: N×S, the rows that they were read at.
+        x: N×S, the columns.
+        cells: Of `_cell_pixels`, rows first.
     """
     gap = F.pad(a - b, (0, 1, 0, 1), mode="replicate")
     crossing = _at_any_corner(gap > 0) & _at_any_corner(gap < 0)
@@ -226,19 +265,19 @@ def _crossing_excess(
 
 
 def _at_any_corner(samples: Tensor) -> Tensor:
-    """Whether any of a cell's four corners is True: bool N×(h+1)×(w+1) -> N×h×w."""
+    """Return whether any of a cell's four corners is True: bool N×(h+1)×(w+1) -> N×h×w."""
     columns = samples[..., 1:] | samples[..., :-1]
     return columns[:, 1:] | columns[:, :-1]
 
 
 def _blend(corners: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
-    """Bilinear value inside a cell from its corners (4, …), rows first."""
+    """Return the bilinear value inside a cell from its corners (4, …), rows first."""
     top, bottom = torch.lerp(corners[0], corners[1], dx), torch.lerp(corners[2], corners[3], dx)
     return torch.lerp(top, bottom, dy)
 
 
 def _cell_pixels(taps: Taps, cells: int) -> tuple[Tensor, Tensor]:
-    """For each source cell, the target samples in it: their weights L×m, and which exist L×m."""
+    """Return each source cell's target samples: their weights L×m, and which exist L×m."""
     count = torch.bincount(taps.low, minlength=cells)
     place = torch.arange(len(taps.low), device=count.device) - (count.cumsum(0) - count)[taps.low]
     weight = torch.zeros(cells, int(count.max()), device=count.device)

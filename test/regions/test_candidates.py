@@ -8,18 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textregion_ros.regions.bilinear import make_taps, sample
-from textregion_ros.regions.profile import ProposalSettings
-from textregion_ros.regions.proposals import (
-    Candidates,
-    box_iou,
+from textregion_ros.regions.proposers.candidates import (
+    Passed,
+    box_ious,
     fuse,
     greedy_groups,
     mask_boxes,
     min_sums,
-    select_candidates,
+    passing,
     stability,
     without_strays,
 )
+from textregion_ros.regions.proposers.prompts import grid
+from textregion_ros.regions.settings import ProposalSettings
 
 SETTINGS = ProposalSettings(
     points_per_side=4,
@@ -55,11 +56,11 @@ def test_min_sums_are_those_of_the_resized_masks(side, h, w, seed):
     torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-4)
 
 
-def naive_groups(candidates, size, settings):
+def naive_groups(passed, size, settings):
     """The definition, on full-size masks."""
-    soft = candidates.logits.float().clamp(0, 3)
+    soft = passed.logits.float().clamp(0, 3)
     full = sample(soft, *(make_taps(soft.shape[-1], side) for side in size))
-    near, groups, count = box_iou(candidates.boxes), [-1] * len(full), 0
+    near, groups, count = box_ious(passed.boxes), [-1] * len(full), 0
     for i in range(len(full)):
         if groups[i] >= 0 or full[i].sum() == 0:
             continue
@@ -76,19 +77,19 @@ def test_fusion_is_the_greedy_definition(seed):
     torch.manual_seed(seed)
     shapes = torch.rand(30, 3) * torch.tensor([24.0, 24.0, 9.0]) + torch.tensor([4.0, 4.0, 2.0])
     logits = torch.stack([disk(*shape) for shape in shapes.tolist()]).half()
-    candidates = Candidates(logits, mask_boxes(logits > 0))
+    passed = Passed(logits, mask_boxes(logits > 0))
     for size in ((40, 70), (200, 90), (20, 20)):
-        groups = fuse(candidates, size, SETTINGS).tolist()
-        assert groups == naive_groups(candidates, size, SETTINGS)
+        groups = fuse(passed, size, SETTINGS).tolist()
+        assert groups == naive_groups(passed, size, SETTINGS)
         assert max(groups) < 29  # something was fused
 
 
 def test_without_fusion_every_mask_is_a_region():
     logits = torch.stack([disk(10, 10, 6), disk(10, 10, 5), torch.full((32, 32), -5.0)]).half()
-    candidates = Candidates(logits, mask_boxes(logits > 0))
-    assert fuse(candidates, (64, 64), SETTINGS).tolist() == [0, 0, -1]
+    passed = Passed(logits, mask_boxes(logits > 0))
+    assert fuse(passed, (64, 64), SETTINGS).tolist() == [0, 0, -1]
     apart = replace(SETTINGS, fuse_threshold=None)
-    assert fuse(candidates, (64, 64), apart).tolist() == [0, 1, -1]
+    assert fuse(passed, (64, 64), apart).tolist() == [0, 1, -1]
 
 
 def test_partners_already_taken_stay_taken():
@@ -102,7 +103,7 @@ def test_wholes_come_first_and_the_filters_hold():
     logits[1] = torch.stack([blurred, disk(8, 24, 4), disk(24, 8, 5)])
     logits[2] = torch.stack([disk(8, 8, 0.9), disk(2, 2, 1.5), disk(30, 2, 2)])
     ious = torch.tensor([[0.9, 0.8, 0.99], [0.95, 0.4, 0.6], [0.9, 0.9, 0.55]])
-    kept = select_candidates(logits, ious, SETTINGS)
+    kept = passing(logits, ious, SETTINGS)
     expected = [disk(24, 8, 5), disk(30, 2, 2), disk(2, 2, 1.5), large, small]
     torch.testing.assert_close(kept.logits.float(), torch.stack(expected), atol=0.02, rtol=1e-3)
     assert kept.boxes[4].tolist() == [6.0, 6.0, 10.0, 10.0]
@@ -112,12 +113,12 @@ def test_strays_are_taken_out_of_masks_and_boxes():
     blob, speck = disk(10, 10, 5), disk(28, 28, 2)
     logits = torch.stack([torch.maximum(blob, speck), blob, disk(24, 8, 4)])[None]
     ious = torch.tensor([[0.9, 0.3, 0.3]])
-    assert select_candidates(logits, ious, SETTINGS).boxes.tolist() == [[6, 6, 29, 29]]
-    kept = select_candidates(logits, ious, replace(SETTINGS, min_part=0.5))
+    assert passing(logits, ious, SETTINGS).boxes.tolist() == [[6, 6, 29, 29]]
+    kept = passing(logits, ious, replace(SETTINGS, min_part=0.5))
     assert kept.boxes.tolist() == [[6, 6, 14, 14]]
     torch.testing.assert_close((kept.logits > 0)[0], blob > 0)
     small = replace(SETTINGS, min_part=0.1)  # the speck has a tenth of the blob
-    assert select_candidates(logits, ious, small).boxes.tolist() == [[6, 6, 29, 29]]
+    assert passing(logits, ious, small).boxes.tolist() == [[6, 6, 29, 29]]
 
 
 @settings(max_examples=50, deadline=None)
@@ -137,7 +138,7 @@ def test_every_part_that_is_left_is_large_enough(share, filled, seed):
 @pytest.mark.parametrize("prompts", [0, 2])
 def test_nothing_left_is_an_empty_answer(prompts, part):
     logits = torch.full((prompts, 3, 16, 16), -5.0)
-    kept = select_candidates(logits, torch.ones(prompts, 3), replace(SETTINGS, min_part=part))
+    kept = passing(logits, torch.ones(prompts, 3), replace(SETTINGS, min_part=part))
     assert kept.logits.shape == (0, 16, 16)
     assert fuse(kept, (30, 40), SETTINGS).shape == (0,)
 
@@ -164,23 +165,18 @@ def test_boxes_hold_exactly_their_masks(h, w, seed):
 
 
 def test_chunks_of_prompts_give_the_same_masks(model):
-    proposer = model.proposer
+    proposer, points = model.proposer, 128 * grid(6, torch.device("cpu"))
     with torch.inference_mode():
-        features = proposer.features(torch.rand(3, 100, 160))
-        whole = proposer.chunk
-        logits, ious = proposer.masks(features)
-        proposer.chunk = 5
-        try:
-            in_parts = proposer.masks(features)
-        finally:
-            proposer.chunk = whole
+        features = proposer.prepare(torch.rand(3, 100, 160))
+        logits, ious = proposer.point_masks(features, points, 0.0)
+        in_parts = replace(proposer.point_masks, chunk=5)(features, points, 0.0)
     assert logits.shape == (36, 3, 32, 32)
     torch.testing.assert_close(in_parts[0], logits, atol=2e-2, rtol=2e-3)
     torch.testing.assert_close(in_parts[1], ious)
 
 
-def test_prompts_go_row_by_row(model):
-    points = model.proposer.points()
+def test_prompts_go_row_by_row():
+    points = grid(6, torch.device("cpu"))
     assert points.shape == (36, 2)
-    assert points[1].tolist() == pytest.approx([128 * 1.5 / 6, 128 * 0.5 / 6])
-    assert points[6].tolist() == pytest.approx([128 * 0.5 / 6, 128 * 1.5 / 6])
+    assert points[1].tolist() == pytest.approx([1.5 / 6, 0.5 / 6])
+    assert points[6].tolist() == pytest.approx([0.5 / 6, 1.5 / 6])

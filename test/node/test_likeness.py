@@ -6,7 +6,7 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textregion_ros.regions.likeness import BLOCKS, blocks, difference
+from textregion_ros.node.likeness import BLOCKS, blocks, difference
 
 seeds = st.integers(0, 2**31)
 

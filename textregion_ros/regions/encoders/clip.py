@@ -1,20 +1,17 @@
-"""Frozen image-text encoders: views -> patch values, pooled values -> the space of the text.
-
-Both classes take the visual tower of an open_clip model and read its own weights; no model code is
-repeated here. Values are V×N×D without class token, in row-major patch order.
-"""
+"""CLIP: the visual tower of open_clip's own VisionTransformer, read for region tokens."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textregion_ros.core.errors import BadProfile
+from textregion_ros.regions.settings import EncoderSettings
 
-class ClipEncoder(nn.Module):
-    """CLIP with open_clip's own VisionTransformer: values of the last block's attention.
+
+class ClipTower(nn.Module):
+    """CLIP's visual tower: values of the last block's attention.
 
     A region's pooled value is the soft sum over its patches, as if one query attended to them.
     """
@@ -22,6 +19,15 @@ class ClipEncoder(nn.Module):
     global_weight = 1.0
 
     def __init__(self, visual: nn.Module, last_block_mlp: bool = True) -> None:
+        """Read an open_clip tower by its own weights.
+
+        Args:
+            visual: The tower.
+            last_block_mlp: Whether tokens go through the MLP of the last block.
+
+        Raises:
+            ValueError: The tower has but one block.
+        """
         super().__init__()
         if len(visual.transformer.resblocks) < 2:
             raise ValueError("a CLIP visual tower needs at least two blocks")
@@ -29,20 +35,20 @@ class ClipEncoder(nn.Module):
         self.last_block_mlp = last_block_mlp
 
     def values(self, views: Tensor) -> Tensor:
-        """Views V×3×crop×crop, normalised -> V×N×D; the last block itself is never run."""
+        """Return patch values V×N×D of normalised views V×3×c×c; the last block never runs."""
         return self._attention_values(self._before_last(views)[:, 1:])
 
     def values_and_dense(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Views V×3×crop×crop -> values V×N×D, and a unit vector for every patch V×N×d.
+        """Return patch values V×N×D, and a unit vector for every patch V×N×d.
 
-        The second compares with text patch by patch: the last block run with SCLIP's attention
-        (arXiv 2312.01597), in which a patch attends to those of like query and of like key.
+        The vectors compare with text patch by patch. They come from the last block run with
+        SCLIP's attention (arXiv 2312.01597): a patch attends to those of like query and like key.
         """
         tokens = self._before_last(views)
         return self._attention_values(tokens[:, 1:]), self._dense(tokens)
 
     def _before_last(self, views: Tensor) -> Tensor:
-        """The input of the last block, V×(1+N)×D, class token first."""
+        """Return the input of the last block, V×(1+N)×D, class token first."""
         found = self.visual.forward_intermediates(
             views,
             indices=[len(self.visual.transformer.resblocks) - 2],
@@ -67,11 +73,11 @@ class ClipEncoder(nn.Module):
         return F.normalize(self.visual.ln_post(tokens[:, 1:]) @ self.visual.proj, dim=-1)
 
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
-        """Values P×D, masks R×P in [0, 1] -> tokens R×d (not yet unit vectors)."""
+        """Return tokens R×d of values P×D and masks R×P in [0, 1]; not yet unit vectors."""
         return self.project(masks @ values)
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Pooled values R×D, or single patches' P×D -> tokens of as many rows."""
+        """Return a token for each row of pooled values R×D, or of single patches' P×D."""
         block = self.visual.transformer.resblocks[-1]
         pooled = block.attn.out_proj(pooled)
         if self.last_block_mlp:
@@ -80,7 +86,7 @@ class ClipEncoder(nn.Module):
 
 
 def self_similar_attention(attention: nn.MultiheadAttention, tokens: Tensor) -> Tensor:
-    """SCLIP's attention over tokens V×N×D with the weights of `attention`.
+    """Run SCLIP's attention over tokens V×N×D with the weights of `attention`.
 
     The values are mixed by softmax(q·qᵀ) + softmax(k·kᵀ), which sums to 2, and projected.
     """
@@ -92,32 +98,12 @@ def self_similar_attention(attention: nn.MultiheadAttention, tokens: Tensor) -> 
     return attention.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
-class AttentionPoolEncoder(nn.Module):
-    """SigLIP2 and Perception Encoder: timm trunks that end in an attention pool.
+def clip_tower(visual: nn.Module, settings: EncoderSettings) -> ClipTower:
+    """Wrap the visual tower of an open_clip model.
 
-    With one key for all patches the pool's attention is uniform over a region, so its output is
-    the projected mean of the region's patches. The pool's MLP is not applied.
+    Raises:
+        BadProfile: It is not CLIP's.
     """
-
-    global_weight = 0.5
-
-    def __init__(self, visual: Any) -> None:
-        super().__init__()
-        self.trunk = visual.trunk
-        self.head = getattr(visual, "head", None) or nn.Identity()
-
-    def values(self, views: Tensor) -> Tensor:
-        """Views V×3×crop×crop, normalised -> the trunk's final patch tokens V×N×D."""
-        return self.trunk.forward_features(views)[:, self.trunk.num_prefix_tokens :]
-
-    def pool(self, values: Tensor, masks: Tensor) -> Tensor:
-        """Values P×D, masks R×P (any positive weight counts as inside) -> tokens R×d."""
-        inside = (masks > 0).to(values.dtype)
-        return self.project(inside @ values / inside.sum(1, keepdim=True))
-
-    def project(self, pooled: Tensor) -> Tensor:
-        """Mean values R×D, or single patches' P×D -> tokens of as many rows."""
-        pool, width = self.trunk.attn_pool, pooled.shape[-1]
-        bias = None if pool.kv.bias is None else pool.kv.bias[width:]
-        pooled = pool.proj(F.linear(pooled, pool.kv.weight[width:], bias))
-        return self.head(self.trunk.head(self.trunk.fc_norm(pooled)))
+    if not hasattr(visual, "transformer"):
+        raise BadProfile("encoder.family: the model is not of the family clip")
+    return ClipTower(visual, settings.last_block_mlp)

@@ -1,4 +1,4 @@
-"""The views of an image that an encoder sees, and their values put back on one token grid."""
+"""The views of an image that an encoder sees, and their values put back on one grid."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
-from textregion_ros.regions.errors import BadImage
+from textregion_ros.core.errors import BadImage
 
 
 def check_image(rgb: np.ndarray) -> None:
-    """Raises BadImage for anything but H×W×3 uint8 with at least one pixel."""
+    """Check an image.
+
+    Raises:
+        BadImage: It is not H×W×3 uint8 with at least one pixel.
+    """
     if not isinstance(rgb, np.ndarray):
         raise BadImage(f"an image must be a numpy array, not {type(rgb).__name__}")
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
@@ -25,29 +29,24 @@ def check_image(rgb: np.ndarray) -> None:
 
 
 def rescaled_size(height: int, width: int, scale: tuple[int, int]) -> tuple[int, int]:
-    """Largest size of the same aspect whose long and short sides fit `scale`, at least 1×1 px."""
+    """Return the largest (h, w) of the same aspect that fits `scale` (long, short), from 1×1."""
     factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
     return max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
 
 
-def rescale(rgb: np.ndarray, scale: tuple[int, int]) -> np.ndarray:
-    """RGB uint8 H×W×3 to `rescaled_size`, bilinear."""
-    height, width = rescaled_size(*rgb.shape[:2], scale)
+def resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image uint8 H×W×3 at the size (h, w), bilinear."""
+    height, width = size
     return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def squash(rgb: np.ndarray, crop_size: int) -> np.ndarray:
-    """RGB uint8 H×W×3 to crop×crop, aspect ignored, bilinear."""
-    return cv2.resize(rgb, (crop_size, crop_size), interpolation=cv2.INTER_LINEAR)
-
-
 def window_counts(height: int, width: int, crop_size: int) -> tuple[int, int]:
-    """How many windows (rows, columns) an image is cut into."""
+    """Return how many windows (rows, columns) an image is cut into."""
     return max(height // crop_size, 1), max(width // crop_size, 1)
 
 
 def windows(height: int, width: int, crop_size: int) -> list[tuple[slice, slice]]:
-    """Row-major windows of equal size; the last ones are pulled back into the image."""
+    """Return windows of equal size, row by row; the last ones are pulled back into the image."""
     rows, columns = window_counts(height, width, crop_size)
     tall, wide = math.ceil(height / rows), math.ceil(width / columns)
     tops = [min(row * tall, height - tall) for row in range(rows)]
@@ -56,7 +55,7 @@ def windows(height: int, width: int, crop_size: int) -> list[tuple[slice, slice]
 
 
 def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
-    """RGB uint8 H×W×3 to float32 3×H×W in 0..1; the upload waits for nothing."""
+    """Return an image uint8 H×W×3 as float32 3×H×W in 0..1; the upload waits for nothing."""
     pixels = torch.from_numpy(np.ascontiguousarray(rgb))
     if device.type == "cuda":
         pixels = pixels.pin_memory()
@@ -66,11 +65,19 @@ def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
 def multi_resolution_views(
     image: Tensor, crop_size: int, interpolation: str, global_views: int = 1
 ) -> Tensor:
-    """The whole image, then its windows, each squashed to crop×crop: float32 V×3×crop×crop.
+    """Return the whole image, then its windows, each squashed to a square.
 
-    `image`: float32 3×h×w in 0..1. `global_views`: into how many parts, from left to right, the
-    whole image is cut (2 for a street, twice as wide as high). Antialiased; bicubic values may
-    leave 0..1 a little.
+    Antialiased; bicubic values may leave 0..1 a little.
+
+    Args:
+        image: float32 3×h×w in 0..1.
+        crop_size: Side of a view, px.
+        interpolation: "bilinear" or "bicubic".
+        global_views: Parts, from left to right, into which the whole image is cut: 2 for a street,
+            twice as wide as high.
+
+    Returns:
+        float32 V×3×crop×crop.
     """
     size, mode = [crop_size, crop_size], InterpolationMode(interpolation)
     parts = torch.stack([image[:, y, x] for y, x in windows(*image.shape[1:], crop_size)])
@@ -82,22 +89,26 @@ def multi_resolution_views(
 
 
 def strips(width: int, count: int) -> list[slice]:
-    """`count` neighbouring strips of `width` columns, each at least one column wide."""
+    """Return `count` neighbouring strips of `width` columns, each at least one column wide."""
     count = min(count, width)
     return [slice(width * i // count, width * (i + 1) // count) for i in range(count)]
 
 
 def normalise(views: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Views V×3×h×w in 0..1 with the encoder's channel mean and deviation taken out."""
+    """Return views V×3×h×w with the encoder's channel mean and deviation taken out."""
     return TF.normalize(views, list(mean), list(std))
 
 
 def merge_views(values: Tensor, counts: tuple[int, int], global_weight: float) -> Tensor:
-    """Values of the views on one grid (the multi-resolution fusion of TextRegion).
+    """Put the values of the views on one grid: the multi-resolution fusion of TextRegion.
 
-    `values`: V×p²×D, the parts of the whole image first. Returns Ph×Pw×D with Ph = p·rows,
-    Pw = p·columns: global_weight × the upsampled global map + the tiled windows; a single view is
-    returned alone.
+    Args:
+        values: V×p²×D, the parts of the whole image first.
+        counts: (rows, columns) of windows.
+        global_weight: Weight of the whole image's values, which are enlarged to the grid.
+
+    Returns:
+        Ph×Pw×D with Ph = p·rows and Pw = p·columns; a single view is returned alone.
     """
     side, (rows, columns), dim = math.isqrt(values.shape[1]), counts, values.shape[2]
     if len(values) == 1:

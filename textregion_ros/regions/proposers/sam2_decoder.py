@@ -1,14 +1,14 @@
-"""SAM2's mask decoder for many points on one image: the same weights and sums, shared work once.
+"""SAM 2's mask decoder for many points on one image: the same weights and sums, less work.
 
 `SAM2Base.sam_mask_decoder` copies the image's features for every prompt, adds the positional
-encoding again before every projection, and forms masks that are then thrown away. Here the first
+encoding again before every projection, and makes masks that are then thrown away. Here the first
 layer's image side is computed once for all prompts, positional encodings are projected once, masks
-are formed only for prompts that can pass the IoU filter, and pixels stay channels-last throughout.
+are made only for prompts that can pass the IoU filter, and pixels stay channels-last throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +18,15 @@ Attend = Callable[["ImageDecoder", Tensor], tuple[Tensor, Tensor]]
 
 
 class ImageDecoder:
-    """The decoder of one SAM2 model, prepared for one image."""
+    """The decoder of one SAM 2, prepared for one image."""
 
-    def __init__(self, sam2: nn.Module, features: list[Tensor]) -> None:
-        """`features`: 1×C×h×w maps, finest first, as Proposer.features gives them."""
+    def __init__(self, sam2: nn.Module, features: Sequence[Tensor]) -> None:
+        """Do what is done once for all prompts.
+
+        Args:
+            sam2: The whole model.
+            features: Maps 1×C×h×w of the image, finest first.
+        """
         self.decoder = sam2.sam_mask_decoder
         self.prompts = sam2.sam_prompt_encoder
         self.size = tuple(features[-1].shape[2:])
@@ -42,9 +47,13 @@ class ImageDecoder:
         self.final = self._project((final.k_proj, True), (final.v_proj, False))
 
     def _project(self, *parts: tuple[nn.Linear, bool]) -> tuple[Tensor, Tensor]:
-        """Projections of image tokens as one: weight, and bias per position (1×N×sum of widths).
+        """Join projections of image tokens into one.
 
-        Each part says whether it also sees the positional encoding.
+        Args:
+            parts: A projection each, and whether it also sees the positional encoding.
+
+        Returns:
+            The weight, and the bias of every position, 1×N×(sum of widths).
         """
         weight = torch.cat([linear.weight for linear, _ in parts])
         biases = [
@@ -58,10 +67,15 @@ class ImageDecoder:
     def decode(
         self, points: Tensor, least_iou: float, attend: Attend | None = None
     ) -> tuple[Tensor, Tensor]:
-        """One foreground point each, x y n×2 -> mask logits float16 n×3×L×L, predicted IoU n×3.
+        """Make the masks of one foreground point each.
 
-        A prompt with no predicted IoU above `least_iou` gets zeros for its masks. `attend`: a
-        compiled `ImageDecoder.attend`.
+        Args:
+            points: float32 n×2, x y in pixels of SAM 2's input.
+            least_iou: A point with no predicted IoU above it gets zeros for its masks.
+            attend: A compiled `ImageDecoder.attend`.
+
+        Returns:
+            Mask logits float16 n×3×L×L and predicted IoU float32 n×3.
         """
         tokens, image = (attend or ImageDecoder.attend)(self, self._tokens(points))
         first = 1 if self.decoder.pred_obj_scores else 0
@@ -90,7 +104,7 @@ class ImageDecoder:
         return torch.cat([torch.cat(learned).expand(len(points), -1, -1), sparse], dim=1)
 
     def attend(self, start: Tensor) -> tuple[Tensor, Tensor]:
-        """The two-way transformer: prompt tokens n×T×C -> the same, and image tokens n×N×C."""
+        """Run the two-way transformer: prompt tokens n×T×C to the same, and image tokens n×N×C."""
         tokens, image = start, self.image
         for layer, (weight, bias) in zip(self.layers, self.projections, strict=True):
             seen = tokens if layer.skip_first_layer_pe else tokens + start
@@ -114,7 +128,7 @@ class ImageDecoder:
         return transformer.norm_final_attn(tokens + read), image
 
     def _upscale(self, image: Tensor) -> Tensor:
-        """Image tokens n×N×C -> n×N×4×4×C/8: each one's 2×2 pixels of 2×2 pixels."""
+        """Enlarge image tokens n×N×C to n×N×4×4×C/8: each one's 2×2 pixels of 2×2 pixels."""
         first, norm, act, second, last_act = self.decoder.output_upscaling
         fine, coarse = self.fine if self.fine else (0.0, 0.0)
         pixels = _transposed_conv(image, first) + coarse
@@ -122,7 +136,7 @@ class ImageDecoder:
         return last_act(_transposed_conv(pixels, second) + fine)
 
     def _raster(self, nested: Tensor) -> Tensor:
-        """Nested pixels n×k×16N to masks n×k×4h×4w."""
+        """Put nested pixels n×k×16N in the order of masks n×k×4h×4w."""
         rows, columns = self.size
         nested = nested.unflatten(2, (rows, columns, 2, 2, 2, 2))
         # n k y x dy1 dx1 dy2 dx2 -> n k (y dy1 dy2) (x dx1 dx2)
@@ -132,7 +146,7 @@ class ImageDecoder:
 
 
 def _read(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Multi-head attention on projected inputs; inputs of batch 1 serve every prompt."""
+    """Attend with several heads to projected inputs; inputs of batch 1 serve every prompt."""
     shape = query.shape
     if len(key) == 1:  # all prompts' tokens ask the one image together
         query = query.flatten(0, 1)[None]
@@ -144,7 +158,7 @@ def _read(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Te
 
 
 def _answer(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The same for many queries and a few keys: as large products, queries innermost.
+    """Do the same for many queries and a few keys: as large products, queries innermost.
 
     Keys and values are spread over heads×tokens rows, each zero outside its own head.
     """
@@ -159,13 +173,13 @@ def _answer(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> 
 
 
 def _transposed_conv(pixels: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
-    """A 2×2 transposed convolution of stride 2 on …×C: …×4×C', the 2×2 pixels row by row."""
+    """Convolve …×C, transposed, 2×2 with stride 2: …×4×C', the 2×2 pixels row by row."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
     return F.linear(pixels, weight, layer.bias.repeat(4)).unflatten(-1, (4, -1))
 
 
 def _nested(level: Tensor, size: tuple[int, int]) -> Tensor:
-    """A finer map 1×C×H×W in the pixel order of `_upscale`: N×4×C or N×4×4×C."""
+    """Return a finer map 1×C×H×W in the pixel order of `_upscale`: N×4×C or N×4×4×C."""
     level = level[0].unflatten(2, (size[1], -1)).unflatten(1, (size[0], -1))  # C h a w b
     if level.shape[2] == 2:
         return level.permute(1, 3, 2, 4, 0).flatten(2, 3).flatten(0, 1)
