@@ -14,6 +14,7 @@ setup(
     ),
     package_data={
         "": ["*"],
+        "textregion_ros.language": ["*.lark"],
         "textregion_ros.regions": ["profiles/*.yaml"],
         "textregion_ros.evaluation": ["datasets/*.yaml", "protocols/*.yaml"],
     },
@@ -34,6 +35,7 @@ setup(
         "huggingface_hub",
         "PyYAML",
         "dacite",
+        "lark>=1.1",
         "supervision",
         "rosbags",
         "rosbags-image",
