@@ -47,7 +47,7 @@ class Draft:
         self._rank = reading.selection.rank if reading.selection else 0
 
     def order(self, order: str) -> None:
-        """What one of several is the first in: leftmost, largest, …"""
+        """What one of several is the first in: leftmost, largest and so on."""
         need(not self._order)
         self._order = order
 
@@ -102,7 +102,7 @@ class Draft:
         """What is said of a support that has it on is said of the thing itself."""
         self._conditions.append(condition)
         anchor = condition.anchors[0] if isinstance(condition, Relation) else None
-        if anchor and anchor.head.text in _SUPPORTS and condition.name == "on":
+        if anchor and anchor.head.text in _SUPPORTS and str(condition).startswith("on "):
             self._conditions[-1] = replace(condition, anchors=(Reading(anchor.head),))
             self._conditions += anchor.conditions
             if anchor.selection:
