@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from textregion_ros.space.placement import Layout
+from textregion_ros.space.relations import foot_flat
 
 # Places are told apart from so much of the things' own size on, sizes from such a ratio on.
 PLACE = 0.25
@@ -68,7 +69,7 @@ def nearest(things: Layout) -> np.ndarray:
 
 def nearest_flat(things: Layout) -> np.ndarray:
     """By how low its foot is in the picture, as on a table that is seen from above."""
-    return -things.bottom / _noticed(things.bottom - things.top)
+    return -foot_flat(things) / _noticed(things.bottom - things.top)
 
 
 def largest(things: Layout) -> np.ndarray:

@@ -91,7 +91,7 @@ def direction(along: np.ndarray, across: np.ndarray, clear: np.ndarray) -> np.nd
 
 def left_of(thing: Layout, anchor: Layout) -> np.ndarray:
     """The mask's middle lies to the left, by at most 45° and not by 90° up or down."""
-    clear = _width(thing, anchor) / 4
+    clear = _width(thing, anchor) / 8
     return direction(anchor.u - thing.u, thing.v - anchor.v, clear)
 
 
@@ -102,7 +102,7 @@ def right_of(thing: Layout, anchor: Layout) -> np.ndarray:
 
 def above(thing: Layout, anchor: Layout) -> np.ndarray:
     """The mask's middle lies higher in the picture, by at most 45° to a side and not by 90°."""
-    clear = _height(thing, anchor) / 4
+    clear = _height(thing, anchor) / 8
     return direction(anchor.v - thing.v, thing.u - anchor.u, clear)
 
 
@@ -119,8 +119,8 @@ def in_front_of(thing: Layout, anchor: Layout) -> np.ndarray:
 
 def in_front_of_flat(thing: Layout, anchor: Layout) -> np.ndarray:
     """Its foot is lower in the picture, as on a table that is seen from above."""
-    nearer = FORESHORTENING * (thing.bottom - anchor.bottom)
-    return direction(nearer, thing.u - anchor.u, _height(thing, anchor) / 4)
+    nearer = foot_flat(thing) - foot_flat(anchor)
+    return direction(nearer, thing.u - anchor.u, _width(thing, anchor) / 4)
 
 
 def behind(thing: Layout, anchor: Layout) -> np.ndarray:
@@ -143,10 +143,13 @@ def gap(thing: Layout, anchor: Layout) -> np.ndarray:
 
 
 def gap_flat(thing: Layout, anchor: Layout) -> np.ndarray:
-    """Free space between the boxes of two regions in the picture, px."""
-    u = np.maximum(thing.left - anchor.right, anchor.left - thing.right)
-    v = np.maximum(thing.top - anchor.bottom, anchor.top - thing.bottom)
-    return np.hypot(u.clip(0), v.clip(0))
+    """Free space between two regions on a table that is seen from above, px of its near side.
+
+    None between what is seen on or in the other.
+    """
+    reach = _width(thing, anchor) / 2
+    space = np.hypot(thing.u - anchor.u, foot_flat(thing) - foot_flat(anchor)) - reach
+    return space.clip(0) * (1.0 - np.maximum(on_flat(thing, anchor), on_flat(anchor, thing)))
 
 
 def next_to(thing: Layout, anchor: Layout) -> np.ndarray:
@@ -222,8 +225,11 @@ def between(thing: Layout, one: Layout, other: Layout) -> np.ndarray:
 
 
 def between_flat(thing: Layout, one: Layout, other: Layout) -> np.ndarray:
-    """In the picture, the two anchors lie in opposite directions."""
-    return _opposite(one.u - thing.u, one.v - thing.v, other.u - thing.u, other.v - thing.v)
+    """The two anchors lie in opposite directions on a table that is seen from above."""
+    foot = foot_flat(thing)
+    return _opposite(
+        one.u - thing.u, foot_flat(one) - foot, other.u - thing.u, foot_flat(other) - foot
+    )
 
 
 def apart(thing: Layout, anchor: Layout) -> np.ndarray:
@@ -234,7 +240,7 @@ def apart(thing: Layout, anchor: Layout) -> np.ndarray:
 
 def apart_flat(thing: Layout, anchor: Layout) -> np.ndarray:
     """How far apart two regions are in the picture, px, as `apart`."""
-    middles = np.hypot(thing.u - anchor.u, thing.v - anchor.v)
+    middles = np.hypot(thing.u - anchor.u, foot_flat(thing) - foot_flat(anchor))
     return gap_flat(thing, anchor) + 0.1 * middles
 
 
@@ -291,6 +297,14 @@ def _share(low: np.ndarray, high: np.ndarray, low2: np.ndarray, high2: np.ndarra
     return shared.clip(0) / (high - low).clip(1e-9)
 
 
+def foot_flat(region: Layout) -> np.ndarray:
+    """How near to the viewer the middle of its foot is, on a table that is seen from above, px.
+
+    The foot is taken to be as deep as it is wide.
+    """
+    return FORESHORTENING * region.bottom - (region.right - region.left) / 2
+
+
 def _width(thing: Layout, anchor: Layout) -> np.ndarray:
     return thing.right - thing.left + anchor.right - anchor.left
 
@@ -306,7 +320,8 @@ def _size(thing: Layout, anchor: Layout) -> np.ndarray:
 
 
 def _size_flat(thing: Layout, anchor: Layout) -> np.ndarray:
-    return (_width(thing, anchor) + _height(thing, anchor)) / 4 + 1e-9
+    """The mean of what they measure across in the picture."""
+    return _width(thing, anchor) / 2 + 1e-9
 
 
 RELATIONS: dict[str, Measure] = {
