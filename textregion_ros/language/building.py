@@ -100,10 +100,15 @@ class _Builder(Transformer):
     def number(self, word: Token) -> list[_Part]:
         return [("count", _NUMBERS[word.strip()])]
 
-    def rank(self, *said: Token | list[_Part] | str) -> list[_Part]:
-        word = next(word for word in said if getattr(word, "type", "") == "ORDINAL").strip()
-        orders = [order for order in said if not isinstance(order, Token)]
-        return [("rank", _RANKS.get(word, _LAST)), *(("order", order) for order in orders)]
+    def rank(self, word: Token, *orders: str) -> list[_Part]:
+        return [("rank", _RANKS[word.strip()]), *(("order", order) for order in orders)]
+
+    def rank_from(self, *said: Token | str) -> list[_Part]:
+        *_, word, side = said
+        return [("rank", _RANKS[word.strip()]), ("counted_from", side)]
+
+    def counted_from(self, side: str) -> list[_Part]:
+        return [("counted_from", side)]
 
     def order(self, *said: Token | str) -> list[_Part]:
         return [("order", said[-1])]

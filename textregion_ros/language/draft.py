@@ -45,11 +45,17 @@ class Draft:
         self._count, self._other = reading.count, reading.other
         self._order = reading.selection.order if reading.selection else ""
         self._rank = reading.selection.rank if reading.selection else 0
+        self._counted_from = False
 
     def order(self, order: str) -> None:
         """What one of several is the first in: leftmost, largest and so on."""
         need(not self._order)
         self._order = order
+
+    def counted_from(self, order: str) -> None:
+        """The end where the order starts: "from the left"."""
+        self.order(order)
+        self._counted_from = True
 
     def rank(self, rank: int) -> None:
         """Which one in the order, 1 the first; −1 the last."""
@@ -126,13 +132,18 @@ class Draft:
         return Reading(head, tuple(self._conditions), selection, self._count, self._other)
 
     def _selection(self) -> Selection | None:
-        """A rank without an order counts from the left, as one reads."""
+        """A rank without an order counts from the left, as one reads.
+
+        The last from the left is the rightmost, and the last on the left the leftmost.
+        """
+        need(bool(self._rank) or not self._counted_from)
         if not (self._order or self._rank):
             return None
         order, rank = self._order or "leftmost", self._rank or 1
         if rank < 0:
             need(order in OPPOSITES)
-            order, rank = OPPOSITES[order], 1
+            at_end = self._order and not self._counted_from
+            order, rank = order if at_end else OPPOSITES[order], 1
         need(rank == 1 or (order != "middle" and self._count == 1))
         return Selection(order, rank)
 
