@@ -27,7 +27,7 @@ def seen(one, other):
 
 
 def stands_on(one, other):
-    return bool(np.allclose(one.at, other.at)) and one.foot > other.foot
+    return bool(np.allclose(one.at, other.at) and one.foot > other.foot)
 
 
 def apart(one, other):

@@ -104,7 +104,7 @@ def resolve(
     Raises:
         ValueError: the scores or overlaps are not one a region.
     """
-    overlaps = layout.overlaps() if overlaps is None else np.asarray(overlaps)
+    overlaps = layout.overlaps if overlaps is None else np.asarray(overlaps)
     if overlaps.shape != (len(layout), len(layout)):
         raise ValueError(f"overlaps {overlaps.shape} for {len(layout)} regions")
     view = _View(scores, layout, threshold, overlaps > SAME_THING, previous)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -96,8 +97,9 @@ class Layout:
         shape[axis] = -1
         return Layout(*(getattr(self, field.name).reshape(shape) for field in fields(self)))
 
+    @cached_property
     def overlaps(self) -> np.ndarray:
-        """Return the intersection over union of the boxes, float64 R×R."""
+        """The intersection over union of the boxes, float64 R×R."""
         one, other = self.along(0, 2), self.along(1, 2)
         width = np.minimum(one.right, other.right) - np.maximum(one.left, other.left)
         height = np.minimum(one.bottom, other.bottom) - np.maximum(one.top, other.top)
@@ -110,7 +112,7 @@ def _axes(up: np.ndarray | None) -> np.ndarray:
     """To the right, up, and away from the viewer, unit vectors as columns of 3×3."""
     up = np.array([0.0, -1.0, 0.0]) if up is None else np.array(up, np.float64)
     length = np.linalg.norm(up)
-    if up.shape != (3,) or not np.isfinite(length) or length == 0:
+    if up.shape != (3,) or not 0 < length < np.inf:
         raise ValueError(f"up is a direction in space, not {up}")
     up = up / length
     # Where the camera lies on its side, its right is no level direction.
