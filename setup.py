@@ -38,6 +38,7 @@ setup(
         "huggingface_hub>=0.24",
         "PyYAML>=5.4",
         "dacite>=1.8",
+        "lark>=1.1",
         "supervision>=0.25",
         "rosbags>=0.10",
         "rosbags-image>=0.10",
