@@ -56,7 +56,11 @@ class TextRegion:
 
     @classmethod
     def from_profile(
-        cls, name: str | Profile, device: str = "auto", sam2: str | None = None
+        cls,
+        name: str | Profile,
+        device: str = "auto",
+        sam2: str | None = None,
+        threads: int = 0,
     ) -> TextRegion:
         """Load the models of a profile. Downloads nothing.
 
@@ -64,6 +68,7 @@ class TextRegion:
             name: A bundled profile by name, a profile file by path, or a profile made in code.
             device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", …
             sam2: A size of SAM 2 that the profile offers, such as "tiny".
+            threads: CPU threads of torch, for the whole process; 0 leaves them as they are.
 
         Raises:
             UnknownProfile: There is no such profile or size.
@@ -74,6 +79,8 @@ class TextRegion:
         """
         profile = load_profile(name, sam2) if isinstance(name, str) else name
         place = choose_device(device)
+        if threads:
+            torch.set_num_threads(threads)
         proposer = SOURCES[profile.proposals.source](profile, place)
         return cls(profile, proposer, FAMILIES[profile.encoder.family](profile, place))
 
