@@ -1,6 +1,6 @@
 """English phrases to readings: which thing is meant, and by what it stands. No torch, no ROS."""
 
-from textregion_ros.language.parsing import parse, read, whole
+from textregion_ros.language.parsing import parse, phrases, read, whole
 from textregion_ros.language.reading import (
     ALL,
     Exclusion,
@@ -18,6 +18,7 @@ __all__ = [
     "Relation",
     "Selection",
     "parse",
+    "phrases",
     "read",
     "whole",
 ]

@@ -41,6 +41,15 @@ def read(text: str) -> Reading:
     return _remembered(text) if len(text) <= MAX_CHARACTERS else whole(text)
 
 
+def phrases(text: str) -> tuple[str, ...]:
+    """Return the noun phrases that must be known in an image to answer a text.
+
+    A text that is a name and nothing else is asked as it stands.
+    """
+    reading = read(text)
+    return (text,) if reading.plain else reading.noun_phrases()
+
+
 def parse(text: str) -> Reading:
     """Do what `read` does, without remembering."""
     if len(text) > MAX_CHARACTERS:
