@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 
@@ -11,8 +13,8 @@ from textregion_ros.core.query import Query
 from textregion_ros.node.conversions import headers
 from textregion_ros.node.conversions.headers import SECOND
 from textregion_ros.node.conversions.images import is_given
+from textregion_ros.srv import Embed, SetQueries
 from textregion_ros.srv import Query as QueryService
-from textregion_ros.srv import SetQueries
 
 OPEN = -1  # a threshold or top_k that is left to the node's parameters
 ANY_TIME = 1 << 63  # ns; stamps do not matter where image and depth come in one request
@@ -41,6 +43,21 @@ def query_fields(query: Query) -> dict[str, object]:
 def _short(value: float) -> float:
     """Return a float32 as the shortest number that it stands for: 0.3 and not 0.30000001."""
     return float(str(np.float32(value)))
+
+
+def query_request(query: Query, **fields: object) -> QueryService.Request:
+    """Return a query as a request, with further fields of it."""
+    return QueryService.Request(**query_fields(query), **fields)
+
+
+def set_queries_request(query: Query) -> SetQueries.Request:
+    """Return standing queries as a request."""
+    return SetQueries.Request(**query_fields(query))
+
+
+def embed_request(texts: Sequence[str]) -> Embed.Request:
+    """Return texts whose vectors are wanted as a request."""
+    return Embed.Request(texts=list(texts))
 
 
 def check_picture(request: QueryService.Request) -> None:
