@@ -30,7 +30,10 @@ def robot():
         ({"texts": ["x"] * 11}, "11 texts and negatives are more than max_texts, 10"),
         ({"texts": ["x"], "negatives": ["y"] * 10}, "11 texts and negatives are more"),
         ({"texts": ["a" * 1_000_000]}, "1000000 characters, more than max_text_length, 100"),
-        ({"texts": ["x"], "image": to_message(picture(size=(800, 800)), header())}, "at most 500000"),
+        (
+            {"texts": ["x"], "image": to_message(picture(size=(800, 800)), header())},
+            "at most 500000",
+        ),
     ],
 )
 def test_more_than_is_allowed_is_refused_at_once(robot, fields, sentence):

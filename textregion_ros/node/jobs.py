@@ -46,6 +46,7 @@ class Model(Protocol):
         negatives: Sequence[str],
         threshold: float | None,
         top_k: int,
+        language: bool,
     ) -> list[Grounding]:
         """Find the texts in a scene."""
 

@@ -23,7 +23,8 @@ from textregion_ros.node.conversions.depth import (
     intrinsics_of,
     metres_of,
 )
-from textregion_ros.node.conversions.images import COLOURS, DEPTHS, to_message, to_rgb
+from textregion_ros.node.conversions.encodings import COLOURS, DEPTHS
+from textregion_ros.node.conversions.images import to_message, to_rgb
 
 # What each encoding's channels are, of red, green, blue, alpha.
 ORDER = {
