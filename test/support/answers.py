@@ -20,7 +20,9 @@ from textregion_ros.core.scene import EncodedFrame, Observation, Scene
 
 
 class KnownSpace:
-    """Tells the shapes that it was given, by the regions' boxes."""
+    """Tells the shapes that it was given, by the regions' boxes; without a table."""
+
+    up = None
 
     def __init__(self, shapes: Mapping[Box, RegionShape]) -> None:
         self._shapes = shapes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +28,7 @@ from textregion_ros.evaluation import cli as evaluation
 from textregion_ros.regions import Profile, TextRegion, checkpoints, load_profile, profile_names
 
 MOST_UNKNOWN = 200  # characters of the words that a profile does not know
+MOST_TEXT = 80  # characters of a text
 
 app = typer.Typer(
     help="Ask pictures and cameras in words.", no_args_is_help=True, add_completion=False
@@ -52,6 +53,9 @@ def ask(
         ),
     ] = None,
     top_k: Annotated[int, typer.Option(help="Most regions for a text; 0: all.")] = 1,
+    literal: Annotated[
+        bool, typer.Option(help="Ask for the texts as they stand: read no relations in them.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1…")] = "auto",
 ) -> None:
     """Find texts in a picture. That something is not there is an answer: the exit status is 0."""
@@ -64,7 +68,7 @@ def ask(
         answers, times = [], []
         for text in texts:
             start = time.perf_counter()
-            answers += model.ground(scene, [text], negative or (), threshold, top_k)
+            answers += model.ground(scene, [text], negative or (), threshold, top_k, not literal)
             times.append(1e3 * (time.perf_counter() - start))
         console.print(tabulate(answers, times, model.profile.threshold))
         for line in remarks(answers, model.profile):
@@ -197,7 +201,8 @@ def verdict(answer: Grounding, threshold: float) -> str:
     """
     if not answer.found:
         return "no"
-    return "yes" if answer.score >= threshold else "best"
+    # Of a text that was read, the noun's score has reached it where there are parts.
+    return "yes" if answer.score >= threshold or answer.parts else "best"
 
 
 def remarks(answers: Sequence[Grounding], profile: Profile) -> list[str]:
@@ -208,11 +213,28 @@ def remarks(answers: Sequence[Grounding], profile: Profile) -> list[str]:
             f"best: the best region, under the {profile.name} profile's threshold of "
             f"{profile.threshold:g}"
         )
+    lines += [line for answer in answers for line in explanation(answer)]
     unknown = dict.fromkeys(word for answer in answers for word in answer.unknown)
     if unknown:
         words = one_line(", ".join(unknown), MOST_UNKNOWN)
         lines.append(f"the {profile.name} profile does not know: {words}")
     return lines
+
+
+def explanation(answer: Grounding) -> Iterator[str]:
+    """Give what there is to say of a text that was read: how, and what it was told by."""
+    if not answer.reading:
+        return
+    parts = ", ".join(f"{part.text} {part.score:.2f}" for part in answer.parts)
+    yield f"{one_line(answer.text, MOST_TEXT)}: read as {answer.reading}" + (
+        f" ({parts})" if parts else ""
+    )
+    if answer.missing:
+        yield f"  not found, since there is no {answer.missing}"
+    if answer.ambiguous:
+        yield f"  ambiguous: {len(answer.regions)} regions fit as well"
+    if answer.flat:
+        yield "  measured in the picture, for want of depth"
 
 
 def weights_state(profile: Profile) -> str:

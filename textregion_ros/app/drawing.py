@@ -37,8 +37,8 @@ class Label:
 def draw(rgb: np.ndarray, groundings: Sequence[Grounding]) -> np.ndarray:
     """Outline what was found, and write each text with its score, found or not.
 
-    The n-th text has the n-th colour, whatever was found. Nothing is tinted: colours are often
-    what was asked for.
+    The n-th text has the n-th colour, whatever was found. The things by which another was told
+    from others have thin outlines. Nothing is tinted: colours are often what was asked for.
 
     Args:
         rgb: uint8 H×W×3.
@@ -50,6 +50,9 @@ def draw(rgb: np.ndarray, groundings: Sequence[Grounding]) -> np.ndarray:
     picture = rgb.copy()
     width = max(1, round(rgb.shape[0] / 320))
     found = [(k, one.text, region) for k, one in enumerate(groundings) for region in one.regions]
+    for number, one in enumerate(groundings):
+        for anchor in one.anchors:
+            cv2.drawContours(picture, _outline(anchor), -1, bright(number), 1)
     for extra, halo in ((2, True), (0, False)):
         for number, _, region in found:
             paint = HALO if halo else bright(number)
@@ -77,6 +80,8 @@ def _missing(grounding: Grounding) -> str:
     text = one_line(grounding.text, MOST_TEXT)
     if grounding.unknown:
         return f"{text}: not known: {one_line(', '.join(grounding.unknown), MOST_TEXT)}"
+    if grounding.missing:
+        return f"{text}: not found, there is no {one_line(grounding.missing, MOST_TEXT)}"
     return f"{text}: not found {grounding.score:.2f}"
 
 
