@@ -10,18 +10,21 @@ test: lint  ## lint and every test but the slow ones
 	$(ENV) python -m pytest -m "not slow"
 
 test-full: lint  ## lint and every test
-	$(ENV) pip install --quiet --constraint requirements.txt transformers
 	$(ENV) python -m pytest
 
-lint:  ## ruff, lint and format
+fuzz:  ## every property with new examples, and 50 times as many
+	$(ENV) python -m pytest --hypothesis-profile fuzz -m hypothesis --timeout 0
+
+lint:  ## ruff, lint and format, and mypy
 	$(ENV) ruff check .
 	$(ENV) ruff format --check .
+	$(ENV) mypy
 
 bench:  ## measure speed and memory, results in benchmark/
 	$(ENV) python -m benchmark
 
 clean:  ## remove all that was made
-	rm -rf .env build install log demo_out *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .env .env-* build install log demo_out *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test test-full lint bench clean
+.PHONY: help demo test test-full fuzz lint bench clean

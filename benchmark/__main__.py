@@ -25,8 +25,8 @@ from benchmark.machine import default_name, describe_machine
 from benchmark.models import load
 from benchmark.stages import measure_stages
 from benchmark.table import RESULTS, Row, write, write_machine
-from textregion_ros.regions import TextRegionError
-from textregion_ros.regions.pipeline import choose_device
+from textregion_ros.core.errors import TextRegionError
+from textregion_ros.regions.devices import choose_device
 
 SIZES = "320x240,640x480,1280x720,1920x1080"
 FAMILIES = "clip,siglip2,pe"

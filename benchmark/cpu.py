@@ -21,7 +21,9 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from textregion_ros.app.recording import load_recording
-from textregion_ros.regions import EncodedFrame, TextRegion, load_profile
+from textregion_ros.core.masks import mask_iou
+from textregion_ros.core.scene import Scene
+from textregion_ros.regions import TextRegion, load_profile
 
 RESULTS = Path(__file__).with_name("results")
 SENTENCES = ("red mug", "green bottle", "blue book", "yellow banana", "white plate", "black ball")
@@ -31,7 +33,7 @@ STAGES = ("sam_encoder", "views", "sam_decoder")
 @contextmanager
 def channels_last(model: TextRegion) -> Iterator[None]:
     """The weights of both encoders in channels-last order; convolutions then keep to it."""
-    encoders = (model.proposer.sam2.image_encoder, model.encoder.vision)
+    encoders = (model.proposer.image_features.sam2.image_encoder, model.encoder.tower)
     for encoder in encoders:
         encoder.to(memory_format=torch.channels_last)
     try:
@@ -41,54 +43,62 @@ def channels_last(model: TextRegion) -> Iterator[None]:
             encoder.to(memory_format=torch.contiguous_format)
 
 
+def cast(function: Callable) -> Callable:
+    """The function under autocast, its results in float32."""
+
+    def run(*arguments: object) -> object:
+        with torch.autocast("cpu", torch.bfloat16):
+            return tree_map_only(torch.Tensor, torch.Tensor.float, function(*arguments))
+
+    return run
+
+
 @contextmanager
-def bfloat16(model: TextRegion, *, encoders: bool, decoder: bool) -> Iterator[None]:
-    """Some of the networks under autocast."""
-
-    def cast(function: Callable) -> Callable:
-        def run(*arguments: torch.Tensor) -> object:
-            with torch.autocast("cpu", torch.bfloat16):
-                return tree_map_only(torch.Tensor, torch.Tensor.float, function(*arguments))
-
-        return run
-
-    sam2, vision, proposer = model.proposer.sam2, model.encoder.vision, model.proposer
-    attend = proposer.attend
-    if encoders:
-        sam2.forward_image, vision.values = cast(sam2.forward_image), cast(vision.values)
-    if decoder:
-        proposer.attend = cast(attend)
+def bfloat16_encoders(model: TextRegion) -> Iterator[None]:
+    """Both encoders under autocast."""
+    proposer, encoder = model.proposer, model.encoder
+    model.proposer = replace(proposer, image_features=cast(proposer.image_features))
+    model.encoder = replace(encoder, patch_values=cast(encoder.patch_values))
     try:
         yield
     finally:
-        proposer.attend = attend
-        if encoders:
-            del sam2.forward_image, vision.values
+        model.proposer, model.encoder = proposer, encoder
+
+
+@contextmanager
+def bfloat16_decoder(model: TextRegion) -> Iterator[None]:
+    """The decoder's transformer under autocast."""
+    proposer = model.proposer
+    masks = replace(proposer.point_masks, attend=cast(proposer.point_masks.attend))
+    model.proposer = replace(proposer, point_masks=masks)
+    try:
+        yield
+    finally:
+        model.proposer = proposer
 
 
 @contextmanager
 def both(model: TextRegion) -> Iterator[None]:
     """Channels-last encoders under autocast."""
-    with channels_last(model), bfloat16(model, encoders=True, decoder=False):
+    with channels_last(model), bfloat16_encoders(model):
         yield
 
 
 VARIANTS: dict[str, Callable] = {
     "float32": lambda _model: nullcontext(),
     "channels-last encoders": channels_last,
-    "bfloat16 encoders": lambda model: bfloat16(model, encoders=True, decoder=False),
+    "bfloat16 encoders": bfloat16_encoders,
     "bfloat16 channels-last encoders": both,
-    "bfloat16 decoder": lambda model: bfloat16(model, encoders=False, decoder=True),
+    "bfloat16 decoder": bfloat16_decoder,
 }
 
 
-def same_answers(model: TextRegion, first: EncodedFrame, second: EncodedFrame) -> float:
-    """The least IoU of the masks with which the two frames answer a sentence."""
+def same_answers(model: TextRegion, first: Scene, second: Scene) -> float:
+    """The least IoU of the masks with which the two scenes answer a sentence."""
     pairs = zip(
-        *(model.ground(frame, SENTENCES, threshold=0) for frame in (first, second)), strict=True
+        *(model.ground(scene, SENTENCES, threshold=0) for scene in (first, second)), strict=True
     )
-    masks = [(a.regions[0].mask, b.regions[0].mask) for a, b in pairs]
-    return min(float((a & b).sum() / (a | b).sum()) for a, b in masks)
+    return min(mask_iou(a.regions[0].mask, b.regions[0].mask) for a, b in pairs)
 
 
 def measure(prompts: str, threads: int, repeats: int) -> list[dict[str, str | float]]:
@@ -97,27 +107,27 @@ def measure(prompts: str, threads: int, repeats: int) -> list[dict[str, str | fl
     profile = load_profile("demo")
     profile = replace(profile, proposals=replace(profile.proposals, prompts=prompts))
     model, rgb = TextRegion.from_profile(profile, "cpu"), load_recording().frames[0].rgb
-    totals, stages, frames = ({name: [] for name in VARIANTS} for _ in range(3))
+    totals, stages, scenes = ({name: [] for name in VARIANTS} for _ in range(3))
     for number in range(repeats + 1):
         for name, variant in VARIANTS.items():
             with variant(model):
                 start = time.perf_counter()
-                frame = model.encode(rgb)
+                scene = model.encode(rgb)
                 total = 1e3 * (time.perf_counter() - start)
             if number:  # the first is slow
                 totals[name].append(total)
-                stages[name].append([frame.stage_ms[stage] for stage in STAGES])
-                frames[name] = frame
+                stages[name].append([scene.encoded.stage_ms[stage] for stage in STAGES])
+                scenes[name] = scene
     shipped = np.median(totals["float32"])
     return [
         {
             "variant": name,
             "threads": threads,
-            "prompts": frames[name].prompts,
+            "prompts": scenes[name].encoded.prompts,
             "total_ms": round(float(np.median(totals[name])), 1),
             **dict(zip(STAGES, np.median(stages[name], axis=0).round(1).tolist(), strict=True)),
             "times_faster": round(float(shipped / np.median(totals[name])), 2),
-            "least_iou": round(same_answers(model, frames["float32"], frames[name]), 3),
+            "least_iou": round(same_answers(model, scenes["float32"], scenes[name]), 3),
         }
         for name in VARIANTS
     ]

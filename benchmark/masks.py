@@ -13,28 +13,27 @@ from benchmark.measure import measure
 from benchmark.models import random_sam2
 from benchmark.table import Row
 from benchmark.workload import scene_candidates
+from textregion_ros.regions import Profile, load_profile
 from textregion_ros.regions.checkpoints import load_weights, locate
-from textregion_ros.regions.pipeline import DECODER_BYTES
-from textregion_ros.regions.profile import Profile, load_profile
-from textregion_ros.regions.prompts import Proposer
-from textregion_ros.regions.proposals import fuse, select_candidates
+from textregion_ros.regions.encoders.views import rescaled_size
+from textregion_ros.regions.proposers.candidates import fuse, passing
+from textregion_ros.regions.proposers.prompts import grid as point_grid
+from textregion_ros.regions.proposers.sam2 import Sam2Proposer
 from textregion_ros.regions.tokens import grid_masks, group_max
-from textregion_ros.regions.views import rescaled_size
 
 WIDTH, HEIGHT, POINTS = 1280, 720, 16  # 16² prompts: 768 candidates
 
 
-def build(profile: Profile, device: str) -> Proposer:
+def build(profile: Profile, device: str) -> Sam2Proposer:
     """The profile's SAM2, with its weights where they are bundled, asked on the whole grid."""
     sam2, source = random_sam2(profile), profile.sam2.model.checkpoint
     if source.source == "bundled":
-        sam2.load_state_dict(load_weights(locate(source, profile.name)))
+        sam2.load_state_dict(load_weights(locate(source, profile.fetch_command)))
     # Every prompt forms its masks, and all of them are passed on.
     settings = replace(
         profile.proposals, prompts="grid", points_per_side=POINTS, pred_iou_thresh=0.0
     )
-    budget = DECODER_BYTES["cuda" if device.startswith("cuda") else "cpu"]
-    return Proposer(sam2.to(device), settings, budget).to(device)
+    return Sam2Proposer.of(sam2.to(device), settings)
 
 
 @torch.inference_mode()
@@ -46,20 +45,22 @@ def measure_masks(profile_name: str, sam2: str, repeats: int, device: str) -> It
     size = rescaled_size(HEIGHT, WIDTH, profile.encoder.rescale)
     image = torch.rand(3, *size, device=device)
     few = max(1, repeats // 5)
-    yield row("sam_encoder").of(measure(lambda: proposer.features(image), few, device))
-    features = proposer.features(image)
-    yield row("sam_decoder").of(measure(lambda: proposer.masks(features), few, device))
-    side = 4 * proposer.sam2.sam_image_embedding_size  # of the decoder's masks
+    yield row("sam_encoder").of(measure(lambda: proposer.prepare(image), few, device))
+    features = proposer.prepare(image)
+    points = proposer.side * point_grid(POINTS, features[-1].device)
+    ask = partial(proposer.point_masks, features, points, proposer.settings.pred_iou_thresh)
+    yield row("sam_decoder").of(measure(ask, few, device))
+    side = ask()[0].shape[-1]
     settings = profile.proposals
     prompted = [part.to(device) for part in scene_candidates(POINTS, side)]
-    candidates = select_candidates(*prompted, settings)
+    candidates = passing(*prompted, settings)
     groups = fuse(candidates, size, settings)
     counts = {"tokens": len(candidates.boxes), "regions": int(groups.max()) + 1}
 
     def fusion() -> None:
         group_max(candidates.logits, fuse(candidates, size, settings))
 
-    filtering = partial(select_candidates, *prompted, settings)
+    filtering = partial(passing, *prompted, settings)
     yield row("filter", tokens=POINTS**2 * 3).of(measure(filtering, repeats, device))
     yield row("fuse", **counts).of(measure(fusion, repeats, device))
 
@@ -71,7 +72,7 @@ def compare_with_naive(repeats: int, device: str) -> Iterator[Row]:
     settings, grid = profile.proposals, (32, 64)
     size = rescaled_size(HEIGHT, WIDTH, profile.encoder.rescale)
     prompted = [part.to(device) for part in scene_candidates(8, 256)]
-    candidates = select_candidates(*prompted, settings)
+    candidates = passing(*prompted, settings)
     inputs = (candidates.logits, candidates.boxes, size, settings)
     groups = fuse(candidates, size, settings)
     row = partial(

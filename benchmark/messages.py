@@ -16,22 +16,21 @@ import numpy as np
 import rclpy
 import typer
 from rich.console import Console
-from std_msgs.msg import Header
 
 from benchmark.__main__ import show
 from benchmark.machine import default_name, describe_machine
 from benchmark.measure import measure
 from benchmark.table import RESULTS, Row, write, write_machine
-from textregion_ros.geometry import Camera, find_table, region_shape
-from textregion_ros.node import messages
-from textregion_ros.node.answers import Answer, Question
-from textregion_ros.node.frames import Frame
-from textregion_ros.node.images import to_message
-from textregion_ros.regions import EncodedFrame, Grounding, Region
-from textregion_ros.srv import Query
+from textregion_ros import srv
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.query import Query, StandingQueries
+from textregion_ros.core.results import Answer, Grounding, ImageHeader, Region
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
+from textregion_ros.node.conversions import answers, regions, spatial
+from textregion_ros.space import space_of
 
 HEIGHT, WIDTH, REGIONS, DIMENSION = 480, 640, 30, 768
-CAMERA = Camera(600.0, 600.0, 319.5, 239.5, WIDTH, HEIGHT)
+CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, WIDTH, HEIGHT)
 
 
 def make_answer() -> Answer:
@@ -42,13 +41,7 @@ def make_answer() -> Answer:
     masks = [np.hypot(u - x, v - y) < 40 for x, y in centres]
     depth = (0.8 - 0.0005 * v + rng.normal(0, 0.001, v.shape)).astype(np.float32)
     depth[np.any(masks, axis=0)] -= 0.04
-    table = find_table(depth, CAMERA)
-    shapes = {k: region_shape(mask, depth, CAMERA, table) for k, mask in enumerate(masks)}
     boxes = [(x - 39, y - 39, 79, 79) for x, y in centres]
-    found = [
-        Grounding(f"object {k}", True, 0.9, (Region(k, box, mask, 0.9, 0.5),), box)
-        for k, (box, mask) in enumerate(zip(boxes, masks, strict=True))
-    ]
     tokens = rng.normal(size=(REGIONS, DIMENSION)).astype(np.float32)
     encoded = EncodedFrame(
         image_size=(HEIGHT, WIDTH),
@@ -57,38 +50,51 @@ def make_answer() -> Answer:
         tokens=tokens / np.linalg.norm(tokens, axis=1, keepdims=True),
         overlaps=np.eye(REGIONS, dtype=np.float32),
         encoder="benchmark",
+        crops=tuple(
+            mask[y : y + h, x : x + w] for mask, (x, y, w, h) in zip(masks, boxes, strict=True)
+        ),
     )
     picture = rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    frame = Frame(to_message(picture, Header(frame_id="camera")))
-    return Answer(frame, found, 0.0, 0.0, encoded, shapes)
+    header = ImageHeader(frame_id="camera")
+    space = space_of(depth, CAMERA, (HEIGHT, WIDTH))
+    scene = Scene(Observation(picture, depth, CAMERA, header), encoded, space)
+    found = tuple(_found(scene, number) for number in range(REGIONS))
+    return Answer(header, found, scene=scene)
+
+
+def _found(scene: Scene, number: int) -> Grounding:
+    shape, box = scene.shape(number), scene.box(number)
+    region = Region(
+        number, box, scene.crop(number), scene.image_size, 0.9, 0.5, shape.pose if shape else None
+    )
+    return Grounding(f"object {number}", True, 0.9, (region,), box)
 
 
 def fillers(answer: Answer) -> dict[str, Callable[[], object]]:
     """How each message of the interface is filled."""
-    question = Question(tuple(found.text for found in answer.groundings))
+    asked = StandingQueries(1, Query(tuple(found.text for found in answer.groundings)))
     made = {
-        "groundings": lambda: messages.grounding_array(answer, 1),
-        "tokens": lambda: messages.region_tokens(answer),
-        "label_image": lambda: messages.label_image(answer),
-        "queries": lambda: messages.queries_message(question, 1),
-        "markers": lambda: messages.markers(answer),
-        "object_points": lambda: messages.object_points(answer),
+        "groundings": lambda: answers.grounding_array(answer, 1),
+        "tokens": lambda: regions.region_tokens(answer),
+        "label_image": lambda: regions.label_image(answer),
+        "queries": lambda: answers.queries_message(asked),
+        "markers": lambda: spatial.markers(answer),
+        "object_points": lambda: spatial.object_points(answer),
     }
-    if messages.Detection2DArray is not None:
-        made["detections"] = lambda: messages.detections(answer)
+    if regions.Detection2DArray is not None:
+        made["detections"] = lambda: regions.detections(answer)
     return made
 
 
 def measure_messages(repeats: int, machine: str) -> list[Row]:
     """Times of filling and of publishing each message."""
     answer = make_answer()
-    answer.frame.rgb  # noqa: B018 - decoded once per frame, not once per message
     blank = Row("messages", "", "", width=WIDTH, height=HEIGHT, regions=REGIONS, machine=machine)
 
     def row(stage: str, call: Callable[[], object]) -> Row:
         return replace(blank, stage=stage).of(measure(call, repeats))
 
-    rows = [row("query reply, fill", lambda: messages.fill_answer(Query.Response(), answer))]
+    rows = [row("query reply, fill", lambda: answers.fill_answer(srv.Query.Response(), answer))]
     rclpy.init()
     node = rclpy.create_node("benchmark_messages")
     try:

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from textregion_ros.regions.encoders import AttentionPoolEncoder, ClipEncoder
-from textregion_ros.regions.profile import ProposalSettings
+from textregion_ros.core.boxes import box_iou
+from textregion_ros.regions.encoders import AttentionPoolTower, ClipTower
+from textregion_ros.regions.settings import ProposalSettings
 
 MASK_CEILING = 3.0
 EPSILON, TINY = 1e-9, 1e-8
@@ -28,24 +29,24 @@ def local_patches(values: Tensor, masks: Tensor, threshold: float) -> Tensor:
     return own - other >= threshold
 
 
-def clip_tokens(encoder: ClipEncoder, values: Tensor, masks: Tensor) -> Tensor:
+def clip_tokens(tower: ClipTower, values: Tensor, masks: Tensor) -> Tensor:
     """R×d before normalisation: the soft mask as attention weights over each region's own copy."""
-    block = encoder.visual.transformer.resblocks[-1]
+    block = tower.visual.transformer.resblocks[-1]
     copies = values.expand(len(masks), -1, -1).clone()
     attended = (masks[:, :, None] * copies).sum(1)
     hidden = block.attn.out_proj(attended)
-    if encoder.last_block_mlp:
+    if tower.last_block_mlp:
         hidden = hidden + block.mlp(block.ln_2(hidden))
-    return encoder.visual.ln_post(hidden) @ encoder.visual.proj
+    return tower.visual.ln_post(hidden) @ tower.visual.proj
 
 
-def attention_pool_tokens(encoder: AttentionPoolEncoder, values: Tensor, masks: Tensor) -> Tensor:
+def attention_pool_tokens(tower: AttentionPoolTower, values: Tensor, masks: Tensor) -> Tensor:
     """R×d before normalisation: the attention pool with one key for all patches of a region.
 
     The key is the mean patch, so that the attention is uniform over the mask; keys and values of
     every region are projected, and softmax runs over every region's patches for every head.
     """
-    pool, count = encoder.trunk.attn_pool, len(masks)
+    pool, count = tower.trunk.attn_pool, len(masks)
     heads, width = pool.num_heads, values.shape[1]
     copies = values.expand(count, -1, -1).clone()
     keys, projected = pool.kv(copies).unflatten(2, (2, heads, -1)).unbind(2)
@@ -55,11 +56,11 @@ def attention_pool_tokens(encoder: AttentionPoolEncoder, values: Tensor, masks: 
     scores = torch.einsum("rqhc,rphc->rhqp", query, keys) / (width // heads) ** 0.5
     weights = (scores + outside[:, None, None]).softmax(3)
     pooled = torch.einsum("rhqp,rphc->rqhc", weights, projected).flatten(2)[:, 0]
-    return encoder.head(encoder.trunk.head(encoder.trunk.fc_norm(pool.proj(pooled))))
+    return tower.head(tower.trunk.head(tower.trunk.fc_norm(pool.proj(pooled))))
 
 
 def region_tokens(
-    encoder: ClipEncoder | AttentionPoolEncoder,
+    tower: ClipTower | AttentionPoolTower,
     values: Tensor,
     masks: Tensor,
     threshold: float | None,
@@ -74,8 +75,8 @@ def region_tokens(
         kept, masks = kept[covered], masks[covered]
     if normalise_values:
         values = values / values.norm(dim=1, keepdim=True)
-    form = clip_tokens if isinstance(encoder, ClipEncoder) else attention_pool_tokens
-    tokens = form(encoder, values, masks)
+    form = clip_tokens if isinstance(tower, ClipTower) else attention_pool_tokens
+    tokens = form(tower, values, masks)
     return tokens / tokens.norm(dim=1, keepdim=True), kept
 
 
@@ -84,13 +85,14 @@ def fuse(
 ) -> Tensor:
     """int64 [K]: the region of each candidate, from a stack of full-resolution soft masks."""
     stack = full_masks(logits, size)
+    sized = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()
     groups, count = [-1] * len(stack), 0
     for seed, mask in enumerate(stack):
         if groups[seed] >= 0 or mask.sum() == 0:
             continue
         groups[seed] = count
         for other in range(seed + 1, len(stack)):
-            if groups[other] >= 0 or box_iou(boxes[seed], boxes[other]) <= settings.fuse_box_iou:
+            if groups[other] >= 0 or box_iou(sized[seed], sized[other]) <= settings.fuse_box_iou:
                 continue
             smaller = torch.minimum(mask.sum(), stack[other].sum())
             shared = torch.minimum(mask, stack[other]).sum() / smaller
@@ -104,14 +106,6 @@ def full_masks(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """float32 K×h×w: soft masks 0..3 at full resolution."""
     soft = logits.float().clamp(0.0, MASK_CEILING)
     return F.interpolate(soft[None], size, mode="bilinear", align_corners=False)[0]
-
-
-def box_iou(a: Tensor, b: Tensor) -> float:
-    """Intersection over union of two boxes x0 y0 x1 y1."""
-    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.tolist(), b.tolist()
-    shared = max(0.0, min(ax1, bx1) - max(ax0, bx0)) * max(0.0, min(ay1, by1) - max(ay0, by0))
-    area = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0)
-    return shared / (area - shared + TINY)
 
 
 def grid_masks(

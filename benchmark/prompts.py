@@ -19,7 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from textregion_ros.regions import EncodedFrame, Grounding, TextRegion, load_profile
+from textregion_ros.core.results import Grounding
+from textregion_ros.core.scene import Scene
+from textregion_ros.regions import TextRegion, load_profile
 from training.evaluate import PAIRS, Evaluation, evaluate, read_scenes
 
 RESULTS = Path(__file__).with_name("results")
@@ -51,34 +53,30 @@ class Whole:
         self.model = model
         self.rows: list[int] = []
 
-    def encode(self, rgb: np.ndarray) -> EncodedFrame:
+    def encode(self, rgb: np.ndarray) -> Scene:
         """As TextRegion.encode."""
-        frame = self.model.encode(rgb)
-        self.rows.append(frame.prompts)
-        return frame
+        scene = self.model.encode(rgb)
+        self.rows.append(scene.encoded.prompts)
+        return scene
 
-    def ground(
-        self, frame: EncodedFrame, texts: Sequence[str], **options: float
-    ) -> list[Grounding]:
+    def ground(self, scene: Scene, texts: Sequence[str], **options: float) -> list[Grounding]:
         """As TextRegion.ground."""
-        return self.model.ground(frame, texts, **options)
+        return self.model.ground(scene, texts, **options)
 
 
 class Guided(Whole):
     """A model asked each sentence as if it were the first about the frame, rows for each."""
 
-    def encode(self, rgb: np.ndarray) -> EncodedFrame:
+    def encode(self, rgb: np.ndarray) -> Scene:
         """Get ready for one sentence."""
         return self.model.encode_for(rgb, [SENTENCE])
 
-    def ground(
-        self, frame: EncodedFrame, texts: Sequence[str], **options: float
-    ) -> list[Grounding]:
+    def ground(self, scene: Scene, texts: Sequence[str], **options: float) -> list[Grounding]:
         """As TextRegion.ground, each text looked for by itself."""
         answers = []
         for text in texts:
-            looked = self.model.look_for(frame, [text])
-            self.rows.append(looked.prompts)
+            looked = self.model.look_for(scene, [text])
+            self.rows.append(looked.encoded.prompts)
             answers += self.model.ground(looked, [text], **options)
         return answers
 

@@ -36,12 +36,12 @@ from benchmark.models import load
 from benchmark.table import RESULTS, Row, write, write_machine
 from benchmark.workload import picture, sentences
 from textregion_ros.app.demo import NODE
-from textregion_ros.app.robot import running_node
-from textregion_ros.node.images import to_message
+from textregion_ros.app.demo_robot import only_this_machine, running_node
+from textregion_ros.core.status import Status
+from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
 
 SIZE, RATE, START_SECONDS, MANY = (640, 480), 10.0, 300, 100
-ANSWERED = (Query.Response.OK, Query.Response.NOT_FOUND)
 
 
 class NoAnswer(Exception):
@@ -75,7 +75,7 @@ def camera(domain: int) -> Iterator[None]:
         process.join()
 
 
-class Robot:
+class AskingRobot:
     """Asks the node and times the answers."""
 
     def __init__(self, domain: int) -> None:
@@ -90,7 +90,7 @@ class Robot:
         """Until the node has a picture and has encoded it. Raises NoAnswer."""
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
-            if self._client.wait_for_service(1.0) and self._ask(sentences(1)).status in ANSWERED:
+            if self._client.wait_for_service(1.0) and _is_answer(self._ask(sentences(1))):
                 return
             time.sleep(0.2)
         raise NoAnswer(f"the node was not ready after {START_SECONDS} s")
@@ -100,7 +100,7 @@ class Robot:
         start = time.perf_counter()
         reply = self._ask(texts)
         elapsed = 1e3 * (time.perf_counter() - start)
-        if reply.status not in ANSWERED or reply.encode_ms:
+        if not _is_answer(reply) or reply.encode_ms:
             raise NoAnswer(f"status {reply.status}, encoding {reply.encode_ms} ms: {reply.message}")
         return elapsed
 
@@ -118,6 +118,10 @@ class Robot:
         rclpy.shutdown(context=self._context)
 
 
+def _is_answer(reply: Query.Response) -> bool:
+    return Status(reply.status).is_answer
+
+
 def text_ms(texts: Sequence[str]) -> float:
     """Time to encode texts that were never seen, ms."""
     model, _ = load("demo", None, "cpu")
@@ -127,7 +131,7 @@ def text_ms(texts: Sequence[str]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
-def round_trips(robot: Robot, repeats: int) -> Iterator[Row]:
+def round_trips(robot: AskingRobot, repeats: int) -> Iterator[Row]:
     """Rows of one known sentence, of many known ones and of many new ones."""
     row = Row("service", "demo", "one known", width=SIZE[0], height=SIZE[1], texts=1)
     one = [robot.time(sentences(1)) for _ in range(repeats + 10)][10:]
@@ -154,8 +158,8 @@ def main(
     encoding = text_ms([f"something of number {n}" for n in range(MANY)])
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "node.log"
-        with running_node(NODE, domain, log), camera(domain):
-            robot = Robot(domain)
+        with only_this_machine(), running_node(NODE, domain, log), camera(domain):
+            robot = AskingRobot(domain)
             try:
                 robot.wait()
                 rows = list(round_trips(robot, repeats))

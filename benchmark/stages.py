@@ -9,10 +9,10 @@ from unittest import mock
 
 from benchmark.measure import Meter, measure, returning_memory, spread
 from benchmark.table import Row
-from benchmark.workload import picture, sentences
-from textregion_ros.regions import EncodedFrame, TextRegion
-from textregion_ros.regions.extraction import Stopwatch
-from textregion_ros.regions.grounding import mask_at
+from benchmark.workload import picture, scene_of, sentences
+from textregion_ros.core.scene import EncodedFrame
+from textregion_ros.regions import TextRegion
+from textregion_ros.regions.stopwatch import Stopwatch
 
 Size = tuple[int, int]
 
@@ -43,15 +43,15 @@ def _row(model: TextRegion, stage: str, size: Size, **more: object) -> Row:
 def _encode(model: TextRegion, size: Size, repeats: int) -> tuple[EncodedFrame, list[Row]]:
     rgb, device = picture(*size), str(model.device)
     with stage_memory(device) as peaks:  # this is the warm-up, too
-        frame = model.encode(rgb)
+        frame = model.encode(rgb).encoded
     times, rows = defaultdict(list), []
     for _ in range(repeats):
-        laps = model.encode(rgb).stage_ms
+        laps = model.encode(rgb).encoded.stage_ms
         for stage, lap in {"encode": sum(laps.values()), **laps}.items():
             times[stage].append(lap)
     for stage, samples in times.items():
         peak = max(peaks.values()) if stage == "encode" else peaks[stage]
-        row = _row(model, stage, size, regions=len(frame.tokens))
+        row = _row(model, stage, size, regions=len(frame))
         rows.append(row.of(spread(samples, peak)))
     return frame, rows
 
@@ -72,15 +72,15 @@ def stage_memory(device: str) -> Iterator[dict[str, float]]:
 
 
 def _query_rows(model: TextRegion, frame: EncodedFrame, repeats: int) -> Iterator[Row]:
-    device, regions = str(model.device), len(frame.tokens)
+    device, regions = str(model.device), len(frame)
     size = frame.image_size[::-1]
     fresh = iter(range(1 << 30))
     queries = {
         "text": lambda: model.encoder.text([f"red mug {next(fresh)}"]),
-        "score": lambda: model.ground(frame, sentences(1)),
+        "score": lambda: model.ground(scene_of(frame), sentences(1)),
     }
     if regions:
-        queries["mask"] = lambda: mask_at(frame.masks[0], frame.image_size, frame.boxes[0])
+        queries["mask"] = lambda: scene_of(frame).mask(0)
     for stage, query in queries.items():
         row = _row(model, stage, size, regions=regions, texts=1)
         yield row.of(measure(query, repeats, device))

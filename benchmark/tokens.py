@@ -10,9 +10,9 @@ from torch import Tensor
 
 from benchmark import naive
 from benchmark.measure import measure
-from benchmark.models import random_head
+from benchmark.models import random_tower
 from benchmark.table import Row
-from textregion_ros.regions.profile import load_profile
+from textregion_ros.regions import load_profile
 from textregion_ros.regions.tokens import region_tokens
 
 WIDTH, REGIONS = 1024, 100
@@ -35,7 +35,7 @@ def work(regions: int, patches: int, device: str) -> tuple[Tensor, Tensor]:
 def compare_with_naive(repeats: int, device: str) -> Iterator[Row]:
     """Fast and naive tokens of each family, their greatest difference, and the input's size."""
     for family, patches in PATCHES.items():
-        head, (values, masks) = random_head(family).to(device), work(REGIONS, patches, device)
+        head, (values, masks) = random_tower(family).to(device), work(REGIONS, patches, device)
         settings = load_profile(family).encoder
         # Random values resemble their own regions little: half of the patches pass this.
         inputs = (head, values, masks, 0.0, settings.normalise_values)
@@ -52,7 +52,7 @@ def compare_with_naive(repeats: int, device: str) -> Iterator[Row]:
 @torch.inference_mode()
 def sweep(repeats: int, device: str) -> Iterator[Row]:
     """Times over regions × patches, with SigLIP2's head."""
-    head = random_head("siglip2").to(device)
+    head = random_tower("siglip2").to(device)
     for patches in SWEEP[1]:
         for regions in SWEEP[0]:
             call = partial(region_tokens, head, *work(regions, patches, device), 0.0, False)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from textregion_ros.app.recording import load_recording
-from textregion_ros.regions import EncodedFrame
-from textregion_ros.regions.grounding import boxes_at
+from textregion_ros.core.masks import mask_boxes
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
 
 OBJECTS = 40
 SLOPE = 1.5  # of a mask's logits, per low-resolution pixel at its rim
@@ -79,7 +79,12 @@ def frame(regions: int, width: int, height: int, dimension: int) -> EncodedFrame
     return EncodedFrame(
         image_size=(height, width),
         masks=masks,
-        boxes=boxes_at(masks, (height, width)),
+        boxes=mask_boxes(masks, (height, width)),
         tokens=tokens / np.linalg.norm(tokens, axis=1, keepdims=True),
         overlaps=np.eye(regions, dtype=np.float32),
     )
+
+
+def scene_of(encoded: EncodedFrame) -> Scene:
+    """A scene of which no mask is cut and no shape is known yet."""
+    return Scene(Observation(np.zeros((*encoded.image_size, 3), np.uint8)), encoded)

@@ -8,10 +8,13 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from test.support.examples import register_profiles
 from test.support.small_sam2 import sam2_config
 from textregion_ros.regions import TextRegion
 from textregion_ros.regions.encoders.open_clip_model import make_clip
 from textregion_ros.regions.proposers.sam2_model import make_sam2
+
+register_profiles()
 
 CLIP = {
     "embed_dim": 32,

@@ -23,7 +23,9 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from textregion_ros.regions import EncodedFrame, Grounding, TextRegion
+from textregion_ros.core.results import Grounding
+from textregion_ros.core.scene import Scene
+from textregion_ros.regions import TextRegion
 from training.evaluate import (
     FOUND_IOU,
     PAIRS,
@@ -85,16 +87,16 @@ class Clocked:
         self.stage_ms: list[dict[str, float]] = []
         self.sentence_ms: list[float] = []
 
-    def encode(self, rgb: np.ndarray) -> EncodedFrame:
+    def encode(self, rgb: np.ndarray) -> Scene:
         """As TextRegion.encode."""
-        frame = self._variant.encode(rgb)
-        self.stage_ms.append(frame.stage_ms)
-        return frame
+        scene = self._variant.encode(rgb)
+        self.stage_ms.append(scene.encoded.stage_ms)
+        return scene
 
-    def ground(self, frame: EncodedFrame, texts: list[str], **options: float) -> list[Grounding]:
+    def ground(self, scene: Scene, texts: list[str], **options: float) -> list[Grounding]:
         """As TextRegion.ground."""
         start = time.perf_counter()
-        answers = self._variant.ground(frame, texts, **options)
+        answers = self._variant.ground(scene, texts, **options)
         self.sentence_ms.append(1e3 * (time.perf_counter() - start) / len(texts))
         return answers
 

@@ -13,7 +13,11 @@ import cv2
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from textregion_ros.regions import EncodedFrame, Grounding, TextRegion
+from textregion_ros.core.boxes import Box
+from textregion_ros.core.masks import mask_iou
+from textregion_ros.core.results import Grounding
+from textregion_ros.core.scene import Scene
+from textregion_ros.regions import TextRegion
 from training.vocabulary import CATEGORIES, COLOURS, HELD_OUT
 
 VISIBLE, FOUND_IOU = 0.6, 0.5
@@ -46,7 +50,7 @@ class Answer:
     iou: float
     best_iou: float
     score: float
-    box: tuple[int, int, int, int] | None
+    box: Box | None
 
     @property
     def right(self) -> bool:
@@ -110,11 +114,11 @@ def evaluate(
     result = Evaluation([], [], [], [])
     for scene in scenes:
         start = time.perf_counter()
-        frame = model.encode(scene.rgb)
+        encoded = model.encode(scene.rgb)
         result.encode_s.append(time.perf_counter() - start)
         pairs = PAIRS if absent is None else _some_pairs(scene, absent)
-        answers = model.ground(frame, [f"a {c} {k}" for c, k in pairs], threshold=0.0, top_k=1)
-        _score(result, scene, frame, dict(zip(pairs, answers, strict=True)))
+        answers = model.ground(encoded, [f"a {c} {k}" for c, k in pairs], threshold=0.0, top_k=1)
+        _score(result, scene, encoded, dict(zip(pairs, answers, strict=True)))
     return result
 
 
@@ -129,13 +133,13 @@ def _some_pairs(scene: LabelledScene, absent: int) -> list[tuple[str, str]]:
 def _score(
     result: Evaluation,
     scene: LabelledScene,
-    frame: EncodedFrame,
+    encoded: Scene,
     answers: dict[tuple[str, str], Grounding],
 ) -> None:
     members = defaultdict(list)
     for item in scene.objects:
         members[item["colour"], item["category"]].append(item)
-    masks = _region_masks(frame)
+    masks = [encoded.mask(region) for region in range(len(encoded))]
     for pair, answer in answers.items():
         visible = [item for item in members[pair] if item["visible"] >= VISIBLE]
         if not members[pair]:
@@ -146,17 +150,9 @@ def _score(
             result.answers.append(_compare(scene, visible[0], answer, masks))
 
 
-def _region_masks(frame: EncodedFrame) -> np.ndarray:
-    """Bool R×H×W: every region of a frame at the camera's size."""
-    height, width = frame.image_size
-    upsampled = [
-        cv2.resize(m.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0
-        for m in frame.masks
-    ]
-    return np.array(upsampled, bool).reshape(-1, height, width)
-
-
-def _compare(scene: LabelledScene, item: dict, answer: Grounding, masks: np.ndarray) -> Answer:
+def _compare(
+    scene: LabelledScene, item: dict, answer: Grounding, masks: list[np.ndarray]
+) -> Answer:
     truth = scene.masks == item["id"]
     region = answer.regions[0] if answer.regions else None
     return Answer(
@@ -165,12 +161,8 @@ def _compare(scene: LabelledScene, item: dict, answer: Grounding, masks: np.ndar
         category=item["category"],
         object_id=item["id"],
         visible=item["visible"],
-        iou=_iou(region.mask, truth) if region else 0.0,
-        best_iou=max((_iou(mask, truth) for mask in masks), default=0.0),
+        iou=mask_iou(region.mask, truth) if region else 0.0,
+        best_iou=max((mask_iou(mask, truth) for mask in masks), default=0.0),
         score=answer.score,
         box=tuple(region.box) if region else None,
     )
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a & b).sum() / max((a | b).sum(), 1))

@@ -22,15 +22,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from textregion_ros.geometry import (
-    Camera,
-    Plane,
-    RegionShape,
-    depth_metres,
-    find_table,
-    region_shape,
-)
-from textregion_ros.regions import Grounding, TextRegion
+from textregion_ros.core.boxes import mask_box
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.depth import depth_metres
+from textregion_ros.core.masks import mask_iou
+from textregion_ros.core.results import Grounding, RegionShape
+from textregion_ros.regions import TextRegion
+from textregion_ros.space import Space, space_of
 from training import sensor
 from training.evaluate import FOUND_IOU, VISIBLE
 
@@ -49,7 +47,7 @@ class Scene:
     rgb: np.ndarray
     depth: np.ndarray
     masks: np.ndarray
-    camera: Camera
+    camera: Intrinsics
     up: np.ndarray
     objects: list[dict]
 
@@ -89,7 +87,7 @@ def read(folder: Path) -> Iterator[Scene]:
             rgb=cv2.imread(str(folder / entry["colour"]))[..., ::-1].copy(),
             depth=depth_metres(depth),
             masks=cv2.imread(str(folder / entry["masks"]), cv2.IMREAD_UNCHANGED),
-            camera=Camera(fx, fy, cx, cy, index["width"], index["height"]),
+            camera=Intrinsics(fx, fy, cx, cy, index["width"], index["height"]),
             up=np.array(entry["camera"]["rotation"])[2],
             objects=entry["objects"],
         )
@@ -106,38 +104,36 @@ def measure(model: TextRegion, scenes: Iterator[Scene]) -> Measured:
             if names[item["colour"], item["category"]] == 1 and item["visible"] >= VISIBLE
         ]
         rng = np.random.default_rng([scene.number, 3])
-        depth = depth_metres(sensor.measure(scene.depth, scene.camera.fx, rng))
-        table = find_table(depth, scene.camera)
-        cosine = table.normal @ scene.up if table else -1.0
+        depth = sensor.measure(scene.depth, scene.camera.fx, rng)
+        space = space_of(depth, scene.camera, scene.depth.shape)
+        cosine = space.table.normal @ scene.up if space.table else -1.0
         result.tilts.append(float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))))
         if asked:
             texts = [f"{item['colour']} {item['category']}" for item in asked]
             answers = model.ground(model.encode(scene.rgb), texts, top_k=1)
             for item, answer in zip(asked, answers, strict=True):
-                result.objects.append(_judge(scene, depth, table, item, answer))
+                result.objects.append(_judge(scene, space, item, answer))
     return result
 
 
-def _judge(
-    scene: Scene, depth: np.ndarray, table: Plane | None, item: dict, answer: Grounding
-) -> Judged:
+def _judge(scene: Scene, space: Space, item: dict, answer: Grounding) -> Judged:
     true = scene.masks == item["id"]
     v, u = np.nonzero(true)
     centroid = scene.camera.points(u, v, scene.depth[true]).mean(0, dtype=np.float64)
     outcome, error = "not found", None
     if answer.found:
-        mask = answer.regions[0].mask
-        overlap = (mask & true).sum() / (mask | true).sum()
-        outcome = "right" if overlap >= FOUND_IOU else "wrong"
+        region = answer.regions[0]
+        outcome = "right" if mask_iou(region.mask, true) >= FOUND_IOU else "wrong"
         if outcome == "right":
-            error = _error(region_shape(mask, depth, scene.camera, table), centroid)
-    shape = region_shape(true, depth, scene.camera, table)
-    height = 1e3 * abs(float(shape.size[2]) - item["size"][2]) if shape else None
+            error = _error(space.shape(region.crop, region.box), centroid)
+    x, y, w, h = mask_box(true)
+    shape = space.shape(true[y : y + h, x : x + w], (x, y, w, h))
+    height = 1e3 * abs(float(shape.pose.size[2]) - item["size"][2]) if shape else None
     return Judged(item["category"], outcome, error, _error(shape, centroid), height)
 
 
 def _error(shape: RegionShape | None, centroid: np.ndarray) -> float | None:
-    return 1e3 * float(np.linalg.norm(shape.centroid - centroid)) if shape else None
+    return 1e3 * float(np.linalg.norm(shape.pose.centroid - centroid)) if shape else None
 
 
 def write_table(result: Measured, profile: str, source: str) -> str:

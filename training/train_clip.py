@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from textregion_ros.regions.encoders import AttentionPoolEncoder
-from textregion_ros.regions.loading import make_clip
+from textregion_ros.regions.encoders import AttentionPoolTower
+from textregion_ros.regions.encoders.open_clip_model import make_clip
 from training import data, loop
 from training.vocabulary import CATEGORIES, COLOURS, HELD_OUT
 
@@ -227,7 +227,7 @@ class RegionClip(nn.Module):
         self.clip = make_clip(config)
         # Words that training never meets say nothing, instead of something random.
         nn.init.zeros_(self.clip.text.token_embedding.weight)
-        self.encoder = AttentionPoolEncoder(self.clip.visual)
+        self.encoder = AttentionPoolTower(self.clip.visual)
         width = self.clip.visual.trunk.embed_dim
         self.patch_head = nn.Linear(width, KINDS)
         self.kind_head, self.colour_head = nn.Linear(width, KINDS), nn.Linear(width, len(COLOURS))

@@ -1,28 +1,32 @@
 """What region tokens are compared with: the same encoder fed and read in other ways.
 
-Every variant is asked like a TextRegion: `encode(rgb)`, then `ground(frame, texts, …)`.
+Every variant is asked like a TextRegion: `encode(rgb)`, then `ground(scene, texts, …)`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
-from textregion_ros.regions import EncodedFrame, Grounding, Profile, Region, TextRegion, views
-from textregion_ros.regions.grounding import mask_box, relevancy
-from textregion_ros.regions.loading import Encoder
-from textregion_ros.regions.profile import ProposalSettings
-from textregion_ros.regions.prompts import Proposer
+from textregion_ros.core.boxes import mask_box
+from textregion_ros.core.results import Grounding, Region
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
+from textregion_ros.regions import Profile, TextRegion
+from textregion_ros.regions.encoders import CropEncoder, views
+from textregion_ros.regions.encoders.crops import Tower
+from textregion_ros.regions.grounding import relevancy
+from textregion_ros.regions.proposers.sam2 import Sam2Proposer
 
 MARGIN = 1.2
 """Side of a crop over that of its region's box; the crops that demo's CLIP learnt from have such
@@ -37,74 +41,79 @@ class Sam2Runs:
         self._image: Tensor | None = None
         self._results: dict[Hashable, tuple[Any, float]] = {}
 
-    def share(self, proposer: Proposer) -> None:
-        """Let a proposer run only what no proposer of these runs has run for its picture."""
-        features, masks, settings = proposer.features, proposer.masks, proposer.settings
+    def share(self, proposer: Sam2Proposer, spent: dict[str, float]) -> Sam2Proposer:
+        """The proposer, which runs only what no proposer of these runs has run for its picture.
 
-        def features_once(image: Tensor) -> list[Tensor]:
-            if self._image is None or not torch.equal(self._image, image):
-                self._image = image
+        spent: is told what the runs for the last picture took, ms, by the pipeline's names.
+        """
+
+        def image_features(images: Tensor) -> list[Tensor]:
+            if self._image is None or not torch.equal(self._image, images):
+                self._image = images
                 self._results.clear()
-            return self._once("features", features, image)
+            features, took = self._once("features", partial(proposer.image_features, images))
+            spent.update(sam_encoder=took, sam_decoder=0.0)
+            return features
 
-        proposer.features = features_once
-        proposer.masks = lambda maps: self._once(settings, masks, maps)
+        def point_masks(
+            features: Sequence[Tensor], points: Tensor, least_iou: float
+        ) -> tuple[Tensor, Tensor]:
+            run = partial(proposer.point_masks, features, points, least_iou)
+            masks, took = self._once((least_iou, points.cpu().numpy().tobytes()), run)
+            spent["sam_decoder"] += took
+            return masks
 
-    def stage_ms(self, settings: ProposalSettings) -> dict[str, float]:
-        """What the runs for the last picture took, by the pipeline's names of the stages."""
-        return {
-            "sam_encoder": self._results["features"][1],
-            "sam_decoder": self._results[settings][1],
-        }
+        return replace(proposer, image_features=image_features, point_masks=point_masks)
 
-    def _once(self, key: Hashable, run: Callable[[Any], Any], argument: Any) -> Any:
+    def _once(self, key: Hashable, run: Callable[[], Any]) -> tuple[Any, float]:
         if key not in self._results:
             start = time.perf_counter()
-            self._results[key] = (run(argument), 1e3 * (time.perf_counter() - start))
-        return self._results[key][0]
+            self._results[key] = (run(), 1e3 * (time.perf_counter() - start))
+        return self._results[key]
 
 
 class Tokens(TextRegion):
     """Region tokens as this package computes them, with SAM2's masks from shared runs."""
 
-    def __init__(self, profile: Profile, sam2: nn.Module, encoder: Encoder, runs: Sam2Runs) -> None:
-        super().__init__(profile, sam2, encoder)
-        self._runs = runs
-        runs.share(self.proposer)
+    def __init__(
+        self, profile: Profile, proposer: Sam2Proposer, encoder: CropEncoder, runs: Sam2Runs
+    ) -> None:
+        self._spent: dict[str, float] = {}
+        proposer = replace(proposer, settings=profile.proposals)
+        super().__init__(profile, runs.share(proposer, self._spent), encoder)
 
-    def encode(self, rgb: np.ndarray) -> EncodedFrame:
+    def encode(self, rgb: np.ndarray) -> Scene:
         """As TextRegion.encode; the shared stages count in full."""
-        frame = super().encode(rgb)
-        frame.stage_ms.update(self._runs.stage_ms(self.profile.proposals))
-        return frame
+        scene = super().encode(rgb)
+        stages = {**scene.encoded.stage_ms, **self._spent}
+        return Scene(scene.observation, replace(scene.encoded, stage_ms=stages))
 
 
-class WholeView(nn.Module):
-    """An encoder that sees the whole picture once, and no windows."""
+class WholeView:
+    """A tower that sees the whole picture once, and no windows."""
 
     global_weight = 1.0
 
-    def __init__(self, vision: nn.Module) -> None:
-        super().__init__()
-        self.vision = vision
-        self.pool = vision.pool
+    def __init__(self, tower: Tower) -> None:
+        self.tower = tower
+        self.pool, self.project = tower.pool, tower.project
 
-    def values(self, stack: Tensor) -> Tensor:
-        """As the encoder's, the windows' values all 0."""
-        whole = self.vision.values(stack[:1])
-        return F.pad(whole, (0, 0, 0, 0, 0, len(stack) - 1))
+    def values(self, views: Tensor) -> Tensor:
+        """As the tower's, the windows' values all 0."""
+        whole = self.tower.values(views[:1])
+        return F.pad(whole, (0, 0, 0, 0, 0, len(views) - 1))
 
 
 class WindowViews(WholeView):
-    """An encoder that sees the windows of a picture, and never the whole."""
+    """A tower that sees the windows of a picture, and never the whole."""
 
     global_weight = 0.0
 
-    def values(self, stack: Tensor) -> Tensor:
-        """As the encoder's, the whole picture's values all 0; a single view is the picture."""
-        if len(stack) == 1:
-            return self.vision.values(stack)
-        return F.pad(self.vision.values(stack[1:]), (0, 0, 0, 0, 1, 0))
+    def values(self, views: Tensor) -> Tensor:
+        """As the tower's, the whole picture's values all 0; a single view is the picture."""
+        if len(views) == 1:
+            return self.tower.values(views)
+        return F.pad(self.tower.values(views[1:]), (0, 0, 0, 0, 1, 0))
 
 
 class Crops(Tokens):
@@ -113,27 +122,25 @@ class Crops(Tokens):
     grey = False
 
     @torch.inference_mode()
-    def encode(self, rgb: np.ndarray) -> EncodedFrame:
+    def encode(self, rgb: np.ndarray) -> Scene:
         """As TextRegion.encode, but with the embedding of its crop for a region's token."""
-        frame = super().encode(rgb)
+        frame = super().encode(rgb).encoded
         start = time.perf_counter()
-        tokens = self._embed(rgb, frame) if len(frame.tokens) else frame.tokens
+        tokens = self._embed(rgb, frame) if len(frame) else frame.tokens
         stages = {k: v for k, v in frame.stage_ms.items() if k not in ("views", "tokens")}
         stages["crops"] = 1e3 * (time.perf_counter() - start)
-        return replace(frame, tokens=tokens, stage_ms=stages)
+        return Scene(Observation(rgb), replace(frame, tokens=tokens, stage_ms=stages))
 
     def _embed(self, rgb: np.ndarray, frame: EncodedFrame) -> np.ndarray:
-        settings, vision = self.profile.encoder, self.encoder.vision
+        settings, tower = self.profile.encoder, self.encoder.tower
         image = views.to_tensor(rgb, self.device)
         crops = [
             squash(self._cut(image, logits, box), settings.crop_size, settings.interpolation)
             for logits, box in zip(frame.masks, frame.boxes, strict=True)
         ]
         stack = views.normalise(torch.stack(crops), settings.mean, settings.std)
-        if hasattr(vision, "trunk"):
-            vectors = vision.head(vision.trunk(stack))
-        else:
-            vectors = vision.visual(stack)
+        trunk = hasattr(tower, "trunk")
+        vectors = tower.head(tower.trunk(stack)) if trunk else tower.visual(stack)
         return F.normalize(vectors.float(), dim=-1).cpu().numpy()
 
     def _cut(self, image: Tensor, logits: np.ndarray, box: np.ndarray) -> Tensor:
@@ -155,16 +162,6 @@ class CropsOnGrey(Crops):
     grey = True
 
 
-@dataclass(frozen=True)
-class DenseFrame:
-    """What single patches say: unit vectors Ph×Pw×D. It has no masks before it is asked."""
-
-    image_size: tuple[int, int]
-    patches: Tensor
-    stage_ms: dict[str, float]
-    masks: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1), np.float16))
-
-
 class Dense(Tokens):
     """No regions: the value map itself is scored, patch by patch, and enlarged bilinearly.
 
@@ -172,27 +169,32 @@ class Dense(Tokens):
     """
 
     @torch.inference_mode()
-    def encode(self, rgb: np.ndarray) -> DenseFrame:
-        """H×W×3 uint8 RGB -> a unit vector for every patch of the token grid."""
+    def encode(self, rgb: np.ndarray) -> Scene:
+        """A scene without regions: only `dense`, a unit vector for every patch of the grid."""
         start = time.perf_counter()
-        settings, vision = self.profile.encoder, self.encoder.vision
-        image = views.to_tensor(views.rescale(rgb, settings.rescale), self.device)
-        counts = views.window_counts(*image.shape[1:], settings.crop_size)
-        stack = views.multi_resolution_views(image, settings.crop_size, settings.interpolation)
-        stack = views.normalise(stack, settings.mean, settings.std)
-        values = views.merge_views(vision.values(stack), counts, vision.global_weight)
-        flat = values.flatten(0, 1)
-        vectors = vision.pool(flat, torch.eye(len(flat), device=flat.device))
-        patches = F.normalize(vectors.float(), dim=-1).unflatten(0, values.shape[:2])
-        stages = {"dense": 1e3 * (time.perf_counter() - start)}
-        return DenseFrame((int(rgb.shape[0]), int(rgb.shape[1])), patches.cpu(), stages)
+        height, width = rgb.shape[:2]
+        size = self.encoder.working_size(height, width)
+        values = self.encoder.values(views.to_tensor(views.resized(rgb, size), self.device))
+        patches = F.normalize(self.encoder.project(values.flatten(0, 1)).float(), dim=-1)
+        encoded = EncodedFrame(
+            image_size=(height, width),
+            masks=np.zeros((0, 1, 1), np.float16),
+            boxes=np.zeros((0, 4), np.int32),
+            tokens=np.zeros((0, patches.shape[1]), np.float32),
+            overlaps=np.zeros((0, 0), np.float32),
+            stage_ms={"dense": 1e3 * (time.perf_counter() - start)},
+            encoder=self.identity,
+            dense=patches.unflatten(0, values.shape[:2]).cpu().numpy(),
+        )
+        return Scene(Observation(rgb), encoded)
 
     @torch.inference_mode()
-    def ground(self, frame: DenseFrame, texts: Sequence[str], **_: object) -> list[Grounding]:
+    def ground(self, scene: Scene, texts: Sequence[str], **_: object) -> list[Grounding]:
         """One mask for each text, of any score; in the order asked."""
         vectors = self.encoder.text([*texts, *self.profile.negatives])
-        cosines = torch.einsum("hwd,qd->qhw", frame.patches, torch.from_numpy(vectors))
-        masks = self._masks(frame, cosines, len(texts))
+        patches = torch.from_numpy(scene.encoded.dense)
+        cosines = torch.einsum("hwd,qd->qhw", patches, torch.from_numpy(vectors))
+        masks = self._masks(scene, cosines, len(texts))
         flat = cosines.flatten(1).numpy()
         rivals, settings = flat[len(texts) :].T, (self.encoder.score_scale, self.encoder.score_bias)
         return [
@@ -200,10 +202,10 @@ class Dense(Tokens):
             for text, mask, cosine in zip(texts, masks, flat, strict=False)
         ]
 
-    def _masks(self, frame: DenseFrame, cosines: Tensor, count: int) -> list[np.ndarray]:
+    def _masks(self, scene: Scene, cosines: Tensor, count: int) -> list[np.ndarray]:
         rival = cosines[count:].amax(0)
         return [
-            part_around_peak(enlarge((cosine - rival)[None], frame.image_size)[0])
+            part_around_peak(enlarge((cosine - rival)[None], scene.image_size)[0])
             for cosine in cosines[:count]
         ]
 
@@ -214,8 +216,8 @@ class DenseLabels(Dense):
     A text's mask is the largest part of its pixels. It knows the vocabulary; the others do not.
     """
 
-    def _masks(self, frame: DenseFrame, cosines: Tensor, count: int) -> list[np.ndarray]:
-        labels = enlarge(cosines, frame.image_size).argmax(0).numpy()
+    def _masks(self, scene: Scene, cosines: Tensor, count: int) -> list[np.ndarray]:
+        labels = enlarge(cosines, scene.image_size).argmax(0).numpy()
         return [largest_part(labels == index) for index in range(count)]
 
 
@@ -248,8 +250,9 @@ def answer(text: str, mask: np.ndarray, score: float) -> Grounding:
     """A text's one mask as an answer; not found where it is empty."""
     if not mask.any():
         return Grounding(text, False, score, (), None)
-    box = mask_box(mask)
-    return Grounding(text, True, score, (Region(0, box, mask, score, score),), box)
+    x, y, w, h = box = mask_box(mask)
+    region = Region(0, box, mask[y : y + h, x : x + w], mask.shape, score, score)
+    return Grounding(text, True, score, (region,), box)
 
 
 def make_variants(model: TextRegion) -> dict[str, Tokens]:
@@ -266,7 +269,8 @@ def make_variants(model: TextRegion) -> dict[str, Tokens]:
         ),
     }
     for name, kind in (("whole view", WholeView), ("windows", WindowViews)):
-        fed = replace(encoder, vision=kind(encoder.vision))
+        tower = kind(encoder.tower)
+        fed = replace(encoder, tower=tower, patch_values=tower.values)
         kinds[f"tokens of the {name} only"] = (Tokens, profile, fed)
     kinds |= {
         "crops": (Crops, profile, encoder),
@@ -283,6 +287,6 @@ def make_variants(model: TextRegion) -> dict[str, Tokens]:
                 encoder,
             )
     return {
-        name: kind(settings, model.proposer.sam2, fed, runs)
+        name: kind(settings, model.proposer, fed, runs)
         for name, (kind, settings, fed) in kinds.items()
     }

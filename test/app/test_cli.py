@@ -7,7 +7,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from textregion_ros.app import cli
-from textregion_ros.regions import BadImage, profile_names
+from textregion_ros.core.errors import BadImage
+from textregion_ros.core.results import Grounding
+from textregion_ros.regions import load_profile, profile_names
 
 
 @pytest.fixture
@@ -42,7 +44,44 @@ def test_not_found_is_an_answer(picture, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert "red cube" in result.stdout
     assert "green[/] hammer" in result.stdout
-    assert np.array_equal(np.array(Image.open(out)), np.array(Image.open(picture)))
+    assert "yes" not in result.stdout
+    drawn, before = np.array(Image.open(out)), np.array(Image.open(picture))
+    assert (drawn != before).any()  # the two texts, not found, are written on it
+    assert np.array_equal(drawn[:60], before[:60])
+
+
+def test_the_best_region_is_not_said_to_be_found_where_it_scores_too_little(picture):
+    result = run("ask", picture, "purple banana", "--threshold", "0")
+    assert result.exit_code == 0, result.stderr
+    assert "yes" not in result.stdout
+    assert "best: the best region, under the demo profile's threshold of" in result.stdout
+    assert "best:" not in run("ask", picture, "purple banana").stdout
+
+
+def grounding(found, score, unknown=()):
+    return Grounding("a unicorn", found, score, unknown=unknown)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (grounding(True, 0.12), "best"),
+        (grounding(True, 0.5), "yes"),
+        (grounding(True, 0.9), "yes"),
+        (grounding(False, 0.12), "no"),
+        (grounding(False, 0.9), "no"),  # under a threshold of one's own
+    ],
+)
+def test_a_verdict_is_by_the_profile_s_threshold(answer, verdict):
+    assert cli.verdict(answer, 0.5) == verdict
+
+
+def test_words_that_the_profile_does_not_know_are_said():
+    profile = load_profile("demo")
+    answers = [grounding(False, 0, ("unicorn",)), grounding(False, 0, ("unicorn", "grin\x1b[2J"))]
+    (line,) = cli.remarks(answers, profile)
+    assert line == "the demo profile does not know: unicorn, grin\\x1b[2J"
+    assert cli.remarks([grounding(False, 0.1)], profile) == []
 
 
 def test_a_bundled_profile_by_its_file_and_negatives(picture):

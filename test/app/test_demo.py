@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,18 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from textregion_ros.app import demo, robot
+from textregion_ros.app import demo, demo_robot
 from textregion_ros.app.recording import load_recording
-from textregion_ros.regions import Grounding, Region
+from textregion_ros.core.boxes import mask_box
+from textregion_ros.core.results import Grounding, Region
 
 NODE = [sys.executable, "-m", "test.support.truth_node"]
 
 
 def answer(frame, text, shift=0):
     item = next(item for item in frame.objects if item.name == text)
-    x, y, width, height = item.box
     mask = np.roll(frame.masks == item.id, shift, axis=1)
-    region = Region(1, (x + shift, y, width, height), mask, 0.9, 0.1)
+    x, y, w, h = box = mask_box(mask)
+    region = Region(1, box, mask[y : y + h, x : x + w], mask.shape, 0.9, 0.1)
     return Grounding(text, True, 0.9, (region,), region.box)
 
 
@@ -61,7 +63,7 @@ def test_a_node_that_ends_is_reported_at_once(tmp_path, capsys):
 
 
 def test_a_node_that_does_not_answer_is_given_up_and_killed(tmp_path, capsys, monkeypatch, started):
-    monkeypatch.setattr(robot, "START_SECONDS", 1)
+    monkeypatch.setattr(demo_robot, "START_SECONDS", 1)
     assert demo.run(tmp_path, [sys.executable, "-c", "import time; time.sleep(600)"]) == 1
     assert "waited 1 s in vain" in capsys.readouterr().err
     assert started[0].returncode is not None
@@ -78,7 +80,7 @@ def test_an_answer_is_right_where_the_object_is(text):
     frame = load_recording().frames[5]
     assert demo.judge(frame, answer(frame, text)) == ""
     assert "elsewhere" in demo.judge(frame, answer(frame, text, shift=60))
-    assert demo.judge(frame, Grounding(text, False, 0.1, (), None)) == "it is there"
+    assert demo.judge(frame, Grounding(text, False, 0.1)) == "it is there"
 
 
 def test_finding_what_is_not_there_is_wrong():
@@ -86,7 +88,7 @@ def test_finding_what_is_not_there_is_wrong():
     lie = answer(frame, "red mug")
     lie = Grounding("black hammer", True, lie.score, lie.regions, lie.box)
     assert demo.judge(frame, lie) == "there is none"
-    assert demo.judge(frame, Grounding("black hammer", False, 0.1, (), None)) == ""
+    assert demo.judge(frame, Grounding("black hammer", False, 0.1)) == ""
 
 
 def test_the_questions_ask_for_things_there_and_one_not_there():
@@ -95,9 +97,21 @@ def test_the_questions_ask_for_things_there_and_one_not_there():
     assert sum(text not in names for text in demo.QUESTIONS) == 1
 
 
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [((0, 0, 10, 10), 1.0), ((5, 0, 10, 10), 1 / 3), ((10, 0, 5, 5), 0.0), ((50, 50, 1, 1), 0.0)],
-)
-def test_box_iou(other, expected):
-    assert demo.box_iou((0, 0, 10, 10), other) == pytest.approx(expected)
+def test_the_node_and_its_robot_stay_on_this_machine(tmp_path, monkeypatch):
+    """A robot on the same network may have a camera and a node of the same names."""
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    monkeypatch.setenv("ROS_STATIC_PEERS", "192.0.2.1")
+    told = tmp_path / "told"
+    code = (
+        "import os, pathlib; names = ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_STATIC_PEERS', "
+        f"'ROS_LOCALHOST_ONLY'); pathlib.Path({str(told)!r}).write_text("
+        "repr([os.environ.get(name) for name in names]))"
+    )
+    assert demo.run(tmp_path, [sys.executable, "-c", code]) == 1
+    assert told.read_text() == "['LOCALHOST', '', None]"
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+    monkeypatch.setenv("ROS_DISTRO", "humble")
+    assert demo.run(tmp_path, [sys.executable, "-c", code]) == 1
+    assert told.read_text() == "['SUBNET', '192.0.2.1', '1']"
+    assert "ROS_LOCALHOST_ONLY" not in os.environ

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from textregion_ros.app.demo_robot import running_node
 from textregion_ros.app.recording import load_recording
-from textregion_ros.app.robot import running_node
 
 ROOT = Path(__file__).parents[2]
 NODE = [sys.executable, "-m", "test.support.truth_node", "truthful"]

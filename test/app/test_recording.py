@@ -7,8 +7,8 @@ import pytest
 from rosbags.image import message_to_cvimage
 from rosbags.typesys import Stores, get_typestore
 
-from textregion_ros.app.demo import box_iou
 from textregion_ros.app.recording import load_recording
+from textregion_ros.core.boxes import box_iou
 
 STORE = get_typestore(Stores.ROS2_HUMBLE)
 FOLDER = Path(str(files("textregion_ros.app.tabletop")))

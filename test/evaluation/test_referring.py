@@ -104,22 +104,6 @@ def test_the_published_variant():
         assert profile.encoder.last_block_mlp == (name == "clip")
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "iou"),
-    [
-        ([0, 0, 4, 4], [0, 0, 4, 4], 1.0),
-        ([0, 0, 4, 4], [2, 0, 4, 4], 8 / 24),
-        ([0, 0, 4, 4], [4, 0, 4, 4], 0.0),
-        ([0, 0, 4, 4], [9, 9, 4, 4], 0.0),
-        ([0, 0, 4, 4], [1, 1, 2, 2], 4 / 16),
-        ([3, 3, 0, 0], [3, 3, 0, 0], 0.0),
-    ],
-)
-def test_box_iou(a, b, iou):
-    assert referring.box_iou(a, b) == pytest.approx(iou)
-    assert referring.box_iou(b, a) == pytest.approx(iou)
-
-
 def test_half_is_not_enough():
     assert not referring.is_right([0, 0, 4, 4], [[0, 0, 4, 8]])
     assert referring.is_right([0, 0, 4, 4.1], [[0, 0, 4, 8]])

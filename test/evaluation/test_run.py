@@ -1,9 +1,10 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from textregion_ros.evaluation.errors import BadData, BadRun
 from textregion_ros.evaluation.report import write_results
 from textregion_ros.evaluation.run import Header, Shard, execute, merge, read_records
@@ -31,7 +32,7 @@ def result_bytes(folder):
     return [(folder / name).read_bytes() for name in ("results.json", "results.md")]
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(count=st.integers(1, 23), shards=st.integers(1, 6), data=st.data())
 def test_merged_shards_are_the_whole_run_to_the_last_bit(tmp_path_factory, count, shards, data):
     folder = tmp_path_factory.mktemp("runs")

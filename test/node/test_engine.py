@@ -65,7 +65,7 @@ class FakeModel:
             between()
         return np.zeros((len(texts), 1), np.float32)
 
-    def ground(self, scene, texts, negatives, threshold, top_k):
+    def ground(self, scene, texts, negatives, threshold, top_k, language):
         score = float(scene.tokens[0, 0])
         return [Grounding(text, True, score, (), None) for text in texts]
 

@@ -147,7 +147,7 @@ def test_a_request_brings_its_own_depth(robot):
         (
             {
                 "depth": Image(encoding="rgb8", height=1, width=1),
-                "camera_info": CameraInfo(k=[1.0] * 9),
+                "camera_info": CameraInfo(width=1, height=1, k=[1.0] * 9),
             },
             "not supported for a depth image",
         ),

@@ -73,10 +73,10 @@ def test_queries_and_top_k_change_while_the_node_runs(robot):
     def regions():
         return len(robot.query(["red block"], image=image, threshold=0.5).groundings[0].regions)
 
-    assert regions() == 2
-    assert robot.set_parameter("top_k", 1).successful
     assert regions() == 1
     assert robot.set_parameter("top_k", 0).successful
+    assert regions() == 2
+    assert robot.set_parameter("top_k", 1).successful
     assert robot.set_parameter("queries", [""]).successful
     wait_for(lambda: list(heard[-1].texts) == [])
     assert heard[-1].revision == before + 1

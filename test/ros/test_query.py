@@ -65,7 +65,7 @@ def test_the_regions_come_best_first_and_top_k_cuts_them(robot):
         picture((RED, 5, 5, 10, 10), (RED, 50, 5, 30, 30), (RED, 5, 60, 20, 20)), header()
     )
     boxes = [(50, 5, 30, 30), (5, 60, 20, 20), (5, 5, 10, 10)]
-    every = robot.query(["red block"], image=scene).groundings[0]
+    every = robot.query(["red block"], image=scene, top_k=0).groundings[0]
     assert [box_of(region) for region in every.regions] == boxes
     assert (every.box.x_offset, every.box.y_offset, every.box.width, every.box.height) == (
         5,
@@ -73,14 +73,21 @@ def test_the_regions_come_best_first_and_top_k_cuts_them(robot):
         75,
         75,
     )
-    best = robot.query(["red block"], image=scene, top_k=2).groundings[0]
-    assert [box_of(region) for region in best.regions] == boxes[:2]
+    two = robot.query(["red block"], image=scene, top_k=2).groundings[0]
+    assert [box_of(region) for region in two.regions] == boxes[:2]
+    best = robot.query(["red block"], image=scene).groundings[0]
+    assert [box_of(region) for region in best.regions] == boxes[:1]
 
 
 def test_the_threshold_of_the_request(robot):
     scene = to_message(SCENE, header())
     assert robot.query(["red block"], image=scene, threshold=0.89).status == OK
     assert robot.query(["red block"], image=scene, threshold=0.91).status == NOT_FOUND
+    # 0 could not be said: it was the node's own.
+    assert robot.set_parameter("threshold", 0.95).successful
+    assert robot.query(["red block"], image=scene).status == NOT_FOUND
+    assert robot.query(["red block"], image=scene, threshold=0.0).status == OK
+    assert robot.set_parameter("threshold", -1.0).successful
 
 
 def test_the_negatives_of_the_request(robot):
@@ -152,7 +159,7 @@ def test_a_bad_image_in_the_request(robot, image, sentence):
         ({"texts": ["red block"], "negatives": [""]}, "negative 1 is blank"),
         ({"texts": ["x" * (LONGEST_TEXT + 1)]}, f"longer than {LONGEST_TEXT}"),
         ({"texts": ["red block"], "threshold": 1.5}, "threshold is 1.5"),
-        ({"texts": ["red block"], "threshold": -1.0}, "threshold is -1"),
+        ({"texts": ["red block"], "threshold": float("nan")}, "threshold is nan"),
         ({"texts": ["red block"], "timeout": -1.0}, "timeout is negative"),
         ({"texts": ["red block"], "max_age": -1.0}, "max_age is negative"),
     ],
@@ -225,3 +232,11 @@ def test_images_come_in_while_many_queries_wait_for_them(robot):
         lambda: all(future.done() for future in pending), lambda: robot.publish(SCENE, seconds=71.0)
     )
     assert {future.result().status for future in pending} == {OK}
+
+
+def test_masks_are_left_out_where_they_are_not_wanted(robot):
+    reply = robot.query(["red block"], image=to_message(SCENE, header()), without_masks=True)
+    (region,) = reply.groundings[0].regions
+    assert box_of(region) == (10, 20, 30, 40)
+    assert (region.mask.width, len(region.mask.data)) == (0, 0)
+    assert (reply.image_height, reply.image_width) == SIZE

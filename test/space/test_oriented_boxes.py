@@ -1,20 +1,20 @@
 """Boxes around points."""
 
 import numpy as np
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from test.support.tabletop import rotation
 from textregion_ros.core.results import Pose
 from textregion_ros.space import oriented_boxes
 from textregion_ros.space.table import Plane
 
 # Shrinking a scene takes longer than it helps.
-QUICK = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 FLOATS = st.floats(-1.0, 1.0)
 
 
-@settings(QUICK, max_examples=15)
+@examples(15)
 @given(turn=st.tuples(FLOATS, FLOATS, FLOATS), move=st.tuples(FLOATS, FLOATS, FLOATS))
 def test_boxes_move_with_their_points(turn, move):
     rng = np.random.default_rng(3)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from test.support.tabletop import CAMERA, Tabletop, noisy, shape_of
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.depth import depth_metres
@@ -13,10 +14,9 @@ from textregion_ros.space.shapes import region_shape
 from textregion_ros.space.table import Plane, find_table
 
 # Shrinking a scene takes longer than it helps.
-QUICK = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
-@settings(QUICK, max_examples=20)
+@examples(20)
 @given(
     yaw=st.floats(-1.5, 1.5),
     pitch=st.floats(40, 70),
@@ -36,7 +36,7 @@ def test_a_box_on_a_table_is_found_where_it_stands(yaw, pitch, length, height):
     np.testing.assert_allclose(shape.pose.position, scene.centre, atol=0.003)
 
 
-@settings(QUICK, max_examples=15)
+@examples(15)
 @given(seed=st.integers(0, 999), with_table=st.booleans(), yaw=st.floats(-1.5, 1.5))
 def test_a_shape_is_consistent(seed, with_table, yaw):
     scene = Tabletop(yaw=yaw)
@@ -64,7 +64,7 @@ def test_a_shape_is_consistent(seed, with_table, yaw):
     np.testing.assert_array_equal(again.pose.size, shape.pose.size)
 
 
-@settings(QUICK, max_examples=15)
+@examples(15)
 @given(seed=st.integers(0, 999), lost=st.floats(0, 0.4))
 def test_noise_and_holes_move_the_centroid_little(seed, lost):
     scene = Tabletop()
@@ -73,7 +73,7 @@ def test_noise_and_holes_move_the_centroid_little(seed, lost):
     assert np.abs(shape.pose.size - scene.shape().pose.size).max() < 0.02
 
 
-@settings(QUICK, max_examples=15)
+@examples(15)
 @given(seed=st.integers(0, 9999))
 @example(281)  # where four of them meet and have each other's support
 def test_flying_pixels_are_left_out(seed):

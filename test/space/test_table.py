@@ -2,18 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from test.support.tabletop import CAMERA, Tabletop, noisy
 from textregion_ros.core.errors import BadImage
 from textregion_ros.space.table import Plane, find_table
 
 # Shrinking a scene takes longer than it helps.
-QUICK = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
-@settings(QUICK, max_examples=15)
+@examples(15)
 @given(pitch=st.floats(35, 85), roll=st.floats(-0.5, 0.5), seed=st.integers(0, 99))
 def test_the_table_is_found_under_noise_and_holes(pitch, roll, seed):
     scene = Tabletop(pitch, roll=roll)

@@ -98,7 +98,7 @@ class ColourModel:
         )
         return Scene(Observation(rgb), encoded)
 
-    def ground(self, scene, texts, negatives=(), threshold=None, top_k=1):
+    def ground(self, scene, texts, negatives=(), threshold=None, top_k=1, language=True):
         threshold = 0.5 if threshold is None else threshold
         return [self.find(scene, text, negatives, threshold, top_k) for text in texts]
 

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import torch
 
-from textregion_ros.regions import EncodedFrame, TextRegion
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
+from textregion_ros.regions import TextRegion
 
 SCENES = Path(__file__).parents[1] / "data" / "scenes"
 SIZE = (48, 96)  # H, W
@@ -32,9 +33,14 @@ class Oracle(TextRegion):
     """Sees in a picture the regions that it was taught; everything else is the library's own."""
 
     def __init__(self, profile):
-        self.profile, self.device = profile, torch.device("cpu")
+        self.profile = profile
         self.encoder = SimpleNamespace(
-            text=OneHotText(), identity="oracle", logit_scale=1.0, logit_bias=0.0
+            text=OneHotText(),
+            identity="oracle",
+            device=torch.device("cpu"),
+            has_dense=profile.encoder.family == "clip",
+            logit_scale=1.0,
+            logit_bias=0.0,
         )
         self.seen = {}
         self.encoded = 0
@@ -61,7 +67,7 @@ class Oracle(TextRegion):
         self.encoded += 1
         frame = self.seen[rgb.tobytes()]
         assert (frame.dense is not None) or not dense
-        return frame
+        return Scene(Observation(rgb), frame)
 
 
 def scene(number):

@@ -131,6 +131,14 @@ class Robot:
         request = ChangeState.Request(transition=Transition(id=number))
         return self.call(ChangeState, "change_state", request).success
 
+    def bring_to(self, state):
+        """Have the node do the transitions that lead to a state."""
+        states, ups = ("unconfigured", "inactive", "active"), ("configure", "activate")
+        downs = ("cleanup", "deactivate")
+        wanted = states.index(state)
+        while (now := states.index(self.state())) != wanted:
+            assert self.change_state(ups[now] if now < wanted else downs[now - 1])
+
     def set_parameter(self, name, value):
         """Set a parameter of the node and return the result."""
         request = SetParameters.Request(

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from training.ablation import Row, interval, run, tabulate, write
 from training.evaluate import read_scenes
@@ -14,7 +13,7 @@ from training.variants import WholeView, WindowViews, largest_part, make_variant
 SCENES = Path(__file__).parents[1] / "data" / "scenes"
 
 
-class Vision(nn.Module):
+class Tower:
     """A view's mean is the value of its two patches; remembers how many views it was given."""
 
     def values(self, stack):
@@ -24,25 +23,26 @@ class Vision(nn.Module):
     def pool(self, values, masks):
         return masks @ values
 
+    def project(self, pooled):
+        return pooled
+
 
 @pytest.mark.parametrize(
     ("kind", "weight", "seen", "values"),
     [(WholeView, 1.0, 1, [1, 0, 0]), (WindowViews, 0.0, 2, [0, 2, 3])],
 )
 def test_an_encoder_that_sees_one_kind_of_view_runs_on_no_other(kind, weight, seen, values):
-    vision = Vision()
+    tower = Tower()
     stack = torch.tensor([1.0, 2.0, 3.0])[:, None, None, None].expand(-1, 3, 4, 4)
-    fed = kind(vision)
+    fed = kind(tower)
     assert fed.values(stack)[..., 0].tolist() == [[v, v] for v in values]
-    assert vision.seen == seen
+    assert tower.seen == seen
     assert fed.global_weight == weight
 
 
 def test_a_picture_of_a_single_view_is_seen_by_both():
     stack = torch.ones(1, 3, 4, 4)
-    assert (
-        WholeView(Vision()).values(stack).tolist() == WindowViews(Vision()).values(stack).tolist()
-    )
+    assert WholeView(Tower()).values(stack).tolist() == WindowViews(Tower()).values(stack).tolist()
 
 
 def test_the_part_around_the_peak():
@@ -85,8 +85,8 @@ def test_table_and_plot_are_files_that_agree(tmp_path):
 @pytest.mark.timeout(1200)
 def test_the_first_variant_is_the_model_itself_and_all_are_asked_the_same(demo_model):
     scene = next(iter(read_scenes(SCENES)))
-    ours, shared = demo_model.encode(scene.rgb), make_variants(demo_model)["region tokens"]
-    frame = shared.encode(scene.rgb)
+    ours = demo_model.encode(scene.rgb).encoded
+    frame = make_variants(demo_model)["region tokens"].encode(scene.rgb).encoded
     assert np.array_equal(frame.tokens, ours.tokens)
     assert np.array_equal(frame.masks, ours.masks)
     rows, objects = run(demo_model, [scene])

@@ -1,8 +1,7 @@
-from types import SimpleNamespace
-
 import numpy as np
 
-from textregion_ros.regions import Grounding, Region
+from textregion_ros.core.results import Grounding, Region
+from textregion_ros.core.scene import EncodedFrame, Observation, Scene
 from training.evaluate import PAIRS, LabelledScene, evaluate
 
 TRUTH = np.zeros((8, 8), np.uint8)
@@ -22,11 +21,12 @@ class Knowing:
 
     def encode(self, rgb):
         self.asked.append([])
-        return SimpleNamespace(image_size=rgb.shape[:2], masks=[])
+        none = np.zeros((0, 4))
+        return Scene(Observation(rgb), EncodedFrame(rgb.shape[:2], none, none, none, none))
 
-    def ground(self, frame, texts, threshold, top_k):
+    def ground(self, scene, texts, threshold, top_k):
         self.asked[-1] += texts
-        region = Region(0, (2, 2, 4, 4), TRUTH == 3, 0.9, 0.1)
+        region = Region(0, (2, 2, 4, 4), np.ones((4, 4), bool), (8, 8), 0.9, 0.1)
         scores = [0.9 if text == "a red mug" else 0.1 for text in texts]
         return [
             Grounding(text, True, score, (region,), region.box)

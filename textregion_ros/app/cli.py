@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +13,21 @@ from PIL import Image, ImageOps
 from rich.table import Table
 from rich.text import Text
 
+from textregion_ros.app.drawing import draw
 from textregion_ros.app.terminal import ProfileName, Sam2Size, console, fail, one_line_errors
-from textregion_ros.evaluation import cli as evaluation
-from textregion_ros.regions import (
+from textregion_ros.core.errors import (
     BadImage,
     BadProfile,
     CheckpointAltered,
     CheckpointMissing,
-    Grounding,
-    Profile,
-    TextRegion,
     TextRegionError,
-    checkpoints,
-    load_profile,
-    profile_names,
 )
+from textregion_ros.core.results import Grounding
+from textregion_ros.core.text import one_line
+from textregion_ros.evaluation import cli as evaluation
+from textregion_ros.regions import Profile, TextRegion, checkpoints, load_profile, profile_names
+
+MOST_UNKNOWN = 200  # characters of the words that a profile does not know
 
 app = typer.Typer(
     help="Ask pictures and cameras in words.", no_args_is_help=True, add_completion=False
@@ -45,7 +46,10 @@ def ask(
         list[str] | None, typer.Option(help="What a text must beat too; may be repeated.")
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Least score that is found, 0..1; else the profile's.")
+        float | None,
+        typer.Option(
+            help="Least score that is found, 0..1; 0: always the best region. Else the profile's."
+        ),
     ] = None,
     top_k: Annotated[int, typer.Option(help="Most regions for a text; 0: all.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1…")] = "auto",
@@ -56,15 +60,17 @@ def ask(
         if out:
             check_out(out)  # before any work
         model = TextRegion.from_profile(profile, device, sam2)
-        frame = model.encode(rgb)
+        scene = model.encode(rgb)
         answers, times = [], []
         for text in texts:
             start = time.perf_counter()
-            answers += model.ground(frame, [text], negative or (), threshold, top_k)
+            answers += model.ground(scene, [text], negative or (), threshold, top_k)
             times.append(1e3 * (time.perf_counter() - start))
-        console.print(tabulate(answers, times))
-        encode_ms = sum(frame.stage_ms.values())
-        console.print(f"{len(frame.tokens)} regions in {encode_ms:.0f} ms on {model.device}")
+        console.print(tabulate(answers, times, model.profile.threshold))
+        for line in remarks(answers, model.profile):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        encode_ms = sum(scene.encoded.stage_ms.values())
+        console.print(f"{len(scene)} regions in {encode_ms:.0f} ms on {model.device}")
         if out:
             write_overlay(out, rgb, answers)
 
@@ -99,12 +105,12 @@ def profiles() -> None:
         table.add_column(name, overflow="fold")
     with one_line_errors():
         for profile in map(load_profile, profile_names()):
-            encoder = profile.encoder
-            used = profile.sam2.use
+            encoder, sam2 = profile.encoder, profile.sam2
+            sizes = [f"[b]{s}[/b]" if s == sam2.use else s for s in sam2.sizes] if sam2 else []
             table.add_row(
                 profile.name,
                 encoder.model or encoder.config.file,
-                " ".join(f"[b]{s}[/b]" if s == used else s for s in profile.sam2.sizes),
+                " ".join(sizes),
                 f"{profile.threshold:g}",
                 weights_state(profile),
             )
@@ -124,7 +130,11 @@ def demo(
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read a picture file, upright, as uint8 H×W×3 RGB. Raises BadImage."""
+    """Read a picture file, upright, as uint8 H×W×3 RGB.
+
+    Raises:
+        BadImage: There is none, or it cannot be read.
+    """
     if not path.is_file():
         raise BadImage(f"there is no file {path}")
     try:
@@ -139,23 +149,31 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def check_out(out: Path) -> None:
-    """Raises TextRegionError for a place or a kind of file that cannot be written."""
+    """Check that a picture can be written.
+
+    Raises:
+        TextRegionError: The place or the kind of file cannot be written.
+    """
     if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
         raise TextRegionError(f"--out {out}: name a picture file, such as out.png")
     if not out.absolute().parent.is_dir():
         raise TextRegionError(f"--out {out}: there is no folder {out.parent}")
 
 
-def write_overlay(out: Path, rgb: np.ndarray, answers: list[Grounding]) -> None:
+def write_overlay(out: Path, rgb: np.ndarray, answers: Sequence[Grounding]) -> None:
     """Write the picture with the answers drawn over it."""
-    from textregion_ros.drawing import draw  # not needed, and slow to import, without --out
-
     Image.fromarray(draw(rgb, answers)).save(out)
     console.print(f"Picture: {out}", soft_wrap=True, markup=False)
 
 
-def tabulate(answers: list[Grounding], times: list[float]) -> Table:
-    """The answers as a table, one row for each region; times in ms."""
+def tabulate(answers: Sequence[Grounding], times: Sequence[float], threshold: float) -> Table:
+    """Return answers as a table, one row for each region.
+
+    Args:
+        answers: The answers.
+        times: How long each took, ms.
+        threshold: The profile's.
+    """
     table = Table()
     table.add_column("text")
     table.add_column("found")
@@ -164,20 +182,47 @@ def tabulate(answers: list[Grounding], times: list[float]) -> Table:
     for answer, spent in zip(answers, times, strict=True):
         rows = [(f"{r.score:.2f}", " ".join(map(str, r.box))) for r in answer.regions]
         first, *others = rows or [(f"{answer.score:.2f}", "–")]
-        table.add_row(Text(answer.text), "yes" if answer.found else "no", *first, f"{spent:.1f} ms")
+        table.add_row(Text(answer.text), verdict(answer, threshold), *first, f"{spent:.1f} ms")
         for row in others:
             table.add_row("", "", *row, "")
     return table
 
 
+def verdict(answer: Grounding, threshold: float) -> str:
+    """Return "yes", "no", or "best" for a region that was asked for but scores too little.
+
+    Args:
+        answer: The answer.
+        threshold: The profile's.
+    """
+    if not answer.found:
+        return "no"
+    return "yes" if answer.score >= threshold else "best"
+
+
+def remarks(answers: Sequence[Grounding], profile: Profile) -> list[str]:
+    """Return what a reader of the table must know besides, a line for each thing."""
+    lines = []
+    if any(verdict(answer, profile.threshold) == "best" for answer in answers):
+        lines.append(
+            f"best: the best region, under the {profile.name} profile's threshold of "
+            f"{profile.threshold:g}"
+        )
+    unknown = dict.fromkeys(word for answer in answers for word in answer.unknown)
+    if unknown:
+        words = one_line(", ".join(unknown), MOST_UNKNOWN)
+        lines.append(f"the {profile.name} profile does not know: {words}")
+    return lines
+
+
 def weights_state(profile: Profile) -> str:
-    """Whether the files of a profile are on this machine, and what to do where they are not."""
+    """Say whether a profile's files are on this machine, and what to do where they are not."""
     bundled = all(asset.source in ("bundled", "sam2") for asset in profile.assets)
     try:
         for asset in profile.assets:
-            checkpoints.locate(asset, profile.name)
+            checkpoints.locate(asset, profile.fetch_command)
     except CheckpointMissing:
-        return "missing" if bundled else f"textregion fetch {profile.name}"
+        return "missing" if bundled else profile.fetch_command
     except (CheckpointAltered, BadProfile):
         return "altered"
     return "bundled" if bundled else "fetched"

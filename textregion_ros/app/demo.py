@@ -10,23 +10,30 @@ from pathlib import Path
 from types import FrameType
 
 import cv2
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from textregion_ros.app.demo_robot import (
+    DemoFailed,
+    DemoRobot,
+    Reply,
+    only_this_machine,
+    running_node,
+)
+from textregion_ros.app.drawing import draw
 from textregion_ros.app.recording import RecordedFrame, load_recording
-from textregion_ros.app.robot import DemoFailed, Reply, Robot, running_node
-from textregion_ros.drawing import draw
-from textregion_ros.regions import Grounding
+from textregion_ros.core.boxes import box_iou
+from textregion_ros.core.masks import mask_iou
+from textregion_ros.core.results import Grounding
 
 # There is a blue mug as well, and no hammer.
 QUESTIONS = ("red mug", "green book", "red plate", "orange bowl", "black hammer")
-NODE = (sys.executable, "-c", "from textregion_ros.node.node import main; main()")
+NODE = (sys.executable, "-c", "from textregion_ros.node.main import main; main()")
 LEAST_IOU = 0.5
 
 
 def judge(frame: RecordedFrame, grounding: Grounding) -> str:
-    """What is wrong with an answer about a frame; empty where it is right."""
+    """Say what is wrong with an answer about a frame; empty where it is right."""
     truth = next((item for item in frame.objects if item.name == grounding.text), None)
     if truth is None:
         return "there is none" if grounding.found else ""
@@ -37,21 +44,13 @@ def judge(frame: RecordedFrame, grounding: Grounding) -> str:
     return "" if overlap >= LEAST_IOU else f"it is elsewhere (IoU {overlap:.2f})"
 
 
-def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of bool masks H×W; 0 where both are empty."""
-    return float((a & b).sum() / max((a | b).sum(), 1))
-
-
-def box_iou(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    """Intersection over union of boxes x y w h."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(width, 0) * max(height, 0)
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
-
-
 def tabulate(replies: Sequence[Reply], start: int) -> Table:
-    """The answers as a table. start: stamp of the recording's first frame, ns."""
+    """Return single answers as a table.
+
+    Args:
+        replies: With one answer each.
+        start: Stamp of the recording's first frame, ns.
+    """
     table = Table(title="What the camera sees", caption="times: the service's round trip")
     table.add_column("text")
     table.add_column("found")
@@ -59,7 +58,7 @@ def tabulate(replies: Sequence[Reply], start: int) -> Table:
         table.add_column(name, justify="right")
     table.add_column("right")
     for reply in replies:
-        (answer,) = reply.groundings
+        (answer,) = reply.answer.groundings
         wrong = judge(reply.frame, answer)
         table.add_row(
             answer.text,
@@ -74,13 +73,17 @@ def tabulate(replies: Sequence[Reply], start: int) -> Table:
 
 
 def write_overlay(path: Path, reply: Reply) -> None:
-    """Write the frame of a reply with its answers drawn over it. Raises DemoFailed."""
-    picture = draw(reply.frame.rgb, reply.groundings)
+    """Write the frame of a reply with its answers drawn over it.
+
+    Raises:
+        DemoFailed: The file cannot be written.
+    """
+    picture = draw(reply.frame.rgb, reply.answer.groundings)
     if not cv2.imwrite(str(path), picture[..., ::-1]):
         raise DemoFailed(f"{path} cannot be written")
 
 
-def converse(robot: Robot, shown: int) -> list[Reply]:
+def converse(robot: DemoRobot, shown: int) -> list[Reply]:
     """Ask the questions one by one while `shown` frames are played, then all at once."""
     robot.wait_until_ready(QUESTIONS)
     robot.play()
@@ -93,22 +96,29 @@ def converse(robot: Robot, shown: int) -> list[Reply]:
 
 
 def report(replies: Sequence[Reply], start: int, out: Path, console: Console) -> int:
-    """Print the table and write the pictures. Returns how many answers are wrong."""
+    """Print the table, write the pictures, and return how many answers are wrong.
+
+    Args:
+        replies: One for each question, and one for all of them together.
+        start: Stamp of the recording's first frame, ns.
+        out: Folder for the pictures.
+        console: Where to print.
+    """
     *single, together = replies
     console.print(tabulate(single, start))
     console.print(
-        f"All five about the last frame: {together.encode_ms:.0f} ms for its regions, "
-        f"{together.query_ms:.1f} ms for the sentences."
+        f"All five about the last frame: {together.answer.encode_ms:.0f} ms for its regions, "
+        f"{together.answer.query_ms:.1f} ms for the sentences."
     )
     for number, reply in enumerate(single, 1):
-        name = f"{number}_{reply.groundings[0].text.replace(' ', '_')}.png"
+        name = f"{number}_{reply.answer.groundings[0].text.replace(' ', '_')}.png"
         write_overlay(out / name, reply)
     write_overlay(out / "all.png", together)
     console.print(f"Pictures: {out}/", markup=False)
     wrong = [
         f"{answer.text}: {fault}"
         for reply in replies
-        for answer in reply.groundings
+        for answer in reply.answer.groundings
         if (fault := judge(reply.frame, answer))
     ]
     for line in wrong:
@@ -123,7 +133,9 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
 def run(out: Path, command: Sequence[str] = NODE) -> int:
     """Run the demo and return its exit status: 0 where every answer is right, else 1.
 
-    out: folder for the pictures and the node's output, made if need be. command: starts the node.
+    Args:
+        out: Folder for the pictures and the node's output, made if need be.
+        command: Starts the node.
     """
     console, errors = Console(), Console(stderr=True)
     # So that a terminated demo still ends its node.
@@ -133,8 +145,8 @@ def run(out: Path, command: Sequence[str] = NODE) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         recording = load_recording()
-        with running_node(command, domain, log) as process:
-            robot = Robot(recording, process, domain)
+        with only_this_machine(), running_node(command, domain, log) as process:
+            robot = DemoRobot(recording, process, domain)
             try:
                 replies = converse(robot, len(recording.frames))
             finally:

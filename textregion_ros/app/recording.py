@@ -13,18 +13,27 @@ from rosbags.image import message_to_cvimage
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from textregion_ros.core.boxes import Box
+
 TRUTH_TOPIC = "/object_masks"
 _STORE = get_typestore(Stores.ROS2_HUMBLE)
 
 
 @dataclass(frozen=True)
 class RecordedObject:
-    """An object in one frame. box: x y w h, px; its pixels are those of `masks` that equal id."""
+    """An object in one frame.
+
+    Attributes:
+        id: Its pixels are those of the frame's `masks` that equal it.
+        category: Such as "mug".
+        colour: Such as "blue".
+        box: x y w h, px.
+    """
 
     id: int
     category: str
     colour: str
-    box: tuple[int, int, int, int]
+    box: Box
 
     @property
     def name(self) -> str:
@@ -32,9 +41,15 @@ class RecordedObject:
         return f"{self.colour} {self.category}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecordedFrame:
-    """One frame. stamp: ns, of every header; messages: CDR bytes by topic; what is in the view."""
+    """One frame.
+
+    Attributes:
+        stamp: Of every header, ns.
+        messages: CDR bytes by topic.
+        objects: What is in the view.
+    """
 
     stamp: int
     messages: dict[str, bytes]
@@ -55,15 +70,20 @@ class RecordedFrame:
         return message_to_cvimage(message, encoding)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
-    """The frames in order, and the message type of every topic, such as sensor_msgs/msg/Image."""
+    """Frames of a camera.
+
+    Attributes:
+        frames: In order.
+        topics: The message type of every topic, such as sensor_msgs/msg/Image.
+    """
 
     frames: tuple[RecordedFrame, ...]
     topics: dict[str, str]
 
     def at(self, stamp: int) -> RecordedFrame | None:
-        """The frame of that stamp, ns, or None."""
+        """Return the frame of that stamp, ns; None where there is none."""
         return next((frame for frame in self.frames if frame.stamp == stamp), None)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from textregion_ros.regions import TextRegionError
+from textregion_ros.core.errors import TextRegionError
 
 console = Console()
 

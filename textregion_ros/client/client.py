@@ -4,194 +4,230 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-import builtin_interfaces.msg
 import numpy as np
 from rclpy.client import Client
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
-from textregion_ros.node.client_results import (
+from textregion_ros.client import arguments
+from textregion_ros.client.arguments import Stamp
+from textregion_ros.client.connection import Connection
+from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.errors import (
     FAILURES,
-    Answer,
     BadRequest,
-    Grounding,
+    Busy,
     NodeError,
     NoImage,
-    NotReady,
-    Pose,
-    QueryFailed,
-    Region,
     Stale,
-    StandingQueries,
     Timeout,
     Unavailable,
-    to_answer,
-    to_standing_queries,
 )
-from textregion_ros.node.images import to_message
-from textregion_ros.srv import Query, SetQueries
+from textregion_ros.core.query import Query, StandingQueries
+from textregion_ros.core.results import Answer, Embedding, Grounding
+from textregion_ros.core.status import Status
+from textregion_ros.node.conversions import requests
+from textregion_ros.node.conversions.replies import to_answer, to_embedding, to_standing_queries
+from textregion_ros.srv import Embed, SetQueries
+from textregion_ros.srv import Query as QueryService
 
-__all__ = [
-    "Answer",
-    "BadRequest",
-    "Grounding",
-    "NoImage",
-    "NodeError",
-    "NotReady",
-    "Pose",
-    "QueryFailed",
-    "Region",
-    "Stale",
-    "StandingQueries",
-    "TextRegionClient",
-    "Timeout",
-    "Unavailable",
-    "to_answer",
-    "to_standing_queries",
-]
-MOST_AT_A_TIME = 8  # the node turns away what is more
-GRACE = 1.0  # s; for the node's own word that the time is up to arrive
-LOOK = 0.5  # s; how often to see whether the node is still there
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-Stamp = Time | builtin_interfaces.msg.Time
+TIMEOUT = 30.0  # s
+MOST_AT_A_TIME = 8  # of the calls that return a future; the others wait for a thread
+AGAIN = (Busy, NoImage, Stale, Timeout)  # what may be otherwise a moment later
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # s, before asking again
+
+Result = TypeVar("Result")
+
+
+class FindOptions(TypedDict, total=False):
+    """Options of `find` and `find_all`.
+
+    Attributes:
+        negatives: What each text must beat, besides the node's own negatives.
+        threshold: Least score that is found, 0..1; 0 always gives the best region. None: the
+            node's parameter.
+        top_k: Most regions for a text; 0 for all that are found. None: the node's parameter.
+        language: Whether texts such as "the mug left of the bowl" are read; False asks for them as
+            they stand.
+        masks: Whether masks come along, which are most of a reply's bytes.
+        camera: Name of the camera to look through, where the node has several.
+        image: A picture of your own: RGB uint8 H×W×3, or a message.
+        depth: Depth aligned to it: H×W, uint16 in mm or floating point in m, or a message.
+        camera_info: The camera of both, as Intrinsics or a message. With depth, it gives poses.
+        newer_than: Wait for an image that is stamped later, such as the moment at which the arm
+            stopped: a Time of rclpy, a Time message, or ns.
+        max_age: Wait for an image that is at most so old, s.
+        timeout: Longest time for all of it, s; also for the node to appear and to load its model.
+    """
+
+    negatives: Sequence[str]
+    threshold: float | None
+    top_k: int | None
+    language: bool
+    masks: bool
+    camera: str
+    image: np.ndarray | Image | None
+    depth: np.ndarray | Image | None
+    camera_info: Intrinsics | CameraInfo | None
+    newer_than: Stamp | None
+    max_age: float | None
+    timeout: float
 
 
 class TextRegionClient:
     """Asks a running node; made from the node of the robot program.
 
-    Calls block, and may be made from any thread and from any callback, whether or not the
-    program's node is being spun: the client has a small node of its own in the same context, which
-    a thread of its own spins, so the reply never waits for the program's executor. (A callback
-    that asks still keeps a single-threaded executor of the program from its other callbacks.) The
-    service names are resolved by the program's node, with its namespace and remaps.
+    Calls block, and may be made from any thread and from any callback, whether or not the program's
+    node is being spun. (A callback that asks still keeps a single-threaded executor of the program
+    from its other callbacks.) Close the client, or use it in a `with` block.
 
-    node: the program's node. name: of the node that answers, as the program's node would name it.
-    Close the client, or use it in a `with` block, before the program's context is shut down.
+    Arguments are checked before anything is sent: TypeError for a wrong type, ValueError for a
+    wrong value, each with a sentence.
     """
 
     def __init__(self, node: Node, name: str = "textregion") -> None:
-        self._node = Node(
-            f"{node.get_name()}_textregion_client",
-            namespace=node.get_namespace(),
-            context=node.context,
-            use_global_arguments=False,  # a remapped node name is not for this one
-            enable_rosout=False,
-            start_parameter_services=False,
+        """Connect.
+
+        Args:
+            node: The program's node; its namespace and remaps count for the name.
+            name: Of the node that answers, as the program's node would name it.
+
+        Raises:
+            TypeError, ValueError: The node is none, or the name cannot be one.
+            Unavailable: The node's context is shut down.
+        """
+        if not isinstance(node, Node):
+            raise TypeError(f"node is a {type(node).__name__} and must be a node of rclpy")
+        name = arguments.text_of(name, "name")
+        self._connection = Connection(node)
+        try:
+            self._query = self._connection.client(QueryService, f"{name}/query")
+            self._embed = self._connection.client(Embed, f"{name}/embed")
+            self._set_queries = self._connection.client(SetQueries, f"{name}/set_queries")
+        except BaseException:
+            self._connection.close()
+            raise
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(
+            MOST_AT_A_TIME, "textregion-client", lambda: setattr(self._own, "thread", True)
         )
-        self._query = self._client(node, Query, f"{name}/query")
-        self._set_queries = self._client(node, SetQueries, f"{name}/set_queries")
-        self._closed = threading.Event()
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(self._node)
-        self._spinning = threading.Thread(target=self._spin, daemon=True)
-        self._spinning.start()
-        self._pool = ThreadPoolExecutor(MOST_AT_A_TIME, "textregion-client")
 
-    def _client(self, node: Node, kind: Any, name: str) -> Client:
-        return self._node.create_client(kind, node.resolve_service_name(name))
+    def find(self, text: str, **options: Unpack[FindOptions]) -> Grounding:
+        """Ask for one thing; see `find_all`."""
+        return self._find(_find_call([text], **options)).groundings[0]
 
-    def find(self, text: str, **options: Any) -> Grounding:
-        """Ask for one thing. The options are those of `find_all`, which says what is raised."""
-        return self.find_all([text], **options).groundings[0]
-
-    def find_async(self, text: str, **options: Any) -> Future[Grounding]:
-        """Like `find`, in a thread of the client's own.
+    def find_async(self, text: str, **options: Unpack[FindOptions]) -> Future[Grounding]:
+        """Ask for one thing in a thread of the client's own.
 
         `result(timeout)` of the future waits and raises what `find` raises; a callback added to it
         runs in the client's thread; `asyncio.wrap_future` makes it awaitable.
         """
-        return self._pool.submit(self.find, text, **options)
+        call = _find_call([text], **options)
+        return self._submit(lambda: self._find(call).groundings[0])
 
-    def find_all(
-        self,
-        texts: Sequence[str],
-        *,
-        negatives: Sequence[str] = (),
-        threshold: float = 0.0,
-        top_k: int = 0,
-        camera: str = "",
-        image: np.ndarray | Image | None = None,
-        depth: Image | None = None,
-        camera_info: CameraInfo | None = None,
-        newer_than: Stamp | None = None,
-        max_age: float = 0.0,
-        timeout: float = 30.0,
-    ) -> Answer:
-        """Ask for several things in one picture; answers come in the order of the texts.
+    def find_all(self, texts: Sequence[str], **options: Unpack[FindOptions]) -> Answer:
+        """Ask for several things in one picture.
 
-        negatives: what each text must beat. threshold: least score that is found, 0..1, 0 for the
-        node's. top_k: most regions per text, 0 for all. camera: whose picture, where the node has
-        several. image: a picture of your own, a message or RGB uint8 H×W×3, with its depth and
-        camera_info for poses. newer_than: use only a picture stamped later, such as the time at
-        which the arm stopped; waits for it. max_age: only one that is at most so old, s. timeout:
-        longest time for all of it, also for the node to appear and its model to be loaded, s.
+        Where the node is busy, or no fitting image has come in the time that it allows itself, the
+        client asks again until its timeout is over. It also asks again where another node takes
+        the place of one that ended.
 
-        That nothing is found is no error: `found` is false. Raises a QueryFailed by the status of
-        the reply: NoImage, Stale, BadRequest, NotReady, Timeout, NodeError; and Unavailable where
-        no node answers to the name. A call ends at most a second after its timeout.
+        Args:
+            texts: What to look for, such as "red mug".
+            options: See FindOptions.
+
+        Returns:
+            A grounding for each text, in their order. Where a text is not found, its `found` is
+            false; this is no error.
+
+        Raises:
+            NoImage, Stale, BadRequest, NotReady, Busy, Timeout, NodeError: The node's reply.
+            Unavailable: No node offers the service, or the client is closed.
+            TypeError, ValueError: An argument is wrong; nothing was sent.
         """
-        request = Query.Request(
-            texts=_listed(texts),
-            negatives=_listed(negatives),
-            threshold=float(threshold),
-            top_k=top_k,
-            camera=camera,
-            image=_image(image),
-            depth=depth or Image(),
-            camera_info=camera_info or CameraInfo(),
-            newer_than=_stamp(newer_than),
-            max_age=_duration(max_age),
-        )
-        reply = self._call(self._query, request, timeout)
-        if failure := FAILURES.get(reply.status):
-            raise failure(reply.message)
-        return to_answer(reply)
+        return self._find(_find_call(texts, **options))
 
-    def find_all_async(self, texts: Sequence[str], **options: Any) -> Future[Answer]:
-        """Like `find_all`, in a thread of the client's own; see `find_async`."""
-        return self._pool.submit(self.find_all, texts, **options)
+    def find_all_async(
+        self, texts: Sequence[str], **options: Unpack[FindOptions]
+    ) -> Future[Answer]:
+        """Ask for several things in a thread of the client's own; see `find_async`."""
+        call = _find_call(texts, **options)
+        return self._submit(lambda: self._find(call))
+
+    def embed(self, texts: Sequence[str], *, timeout: float = TIMEOUT) -> Embedding:
+        """Return the vectors of texts, to be compared with what comes on `~/tokens`.
+
+        Args:
+            texts: The texts.
+            timeout: As of `find_all`.
+
+        Raises:
+            BadRequest, NotReady, Busy, Timeout, NodeError, Unavailable, TypeError, ValueError: As
+                `find_all`.
+        """
+        query = Query(arguments.texts_of(texts, "texts"))
+        query.check()
+        end = _end(timeout)
+        request = requests.embed_request(query.texts)
+        return to_embedding(self._answered(self._embed, lambda _: request, end))
 
     def set_queries(
         self,
         texts: Sequence[str],
         *,
         negatives: Sequence[str] = (),
-        threshold: float = 0.0,
-        top_k: int = 0,
-        timeout: float = 30.0,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        language: bool = True,
+        timeout: float = TIMEOUT,
     ) -> StandingQueries:
-        """Replace the standing queries, which are answered in every frame; none: stop.
+        """Replace the standing queries, which the node answers in every image.
 
-        Returns what is now in force. Raises BadRequest where the node refuses, and then the old
-        ones stay; Timeout and Unavailable as `find_all` does.
+        The list is sent a second time only where another node offers the service meanwhile, which
+        cannot have had it. A node that gets the same list twice counts one revision more.
+
+        Args:
+            texts: What to look for; none: nothing.
+            negatives: As of FindOptions.
+            threshold: As of FindOptions.
+            top_k: As of FindOptions.
+            language: As of FindOptions.
+            timeout: As of FindOptions.
+
+        Returns:
+            What is now in force.
+
+        Raises:
+            BadRequest: The node refuses; the old ones stay in force.
+            Timeout, Unavailable: There was no reply; whether they were replaced is not known.
+            TypeError, ValueError: As `find_all`.
         """
-        request = SetQueries.Request(
-            texts=_listed(texts),
-            negatives=_listed(negatives),
-            threshold=float(threshold),
-            top_k=top_k,
-        )
-        reply = self._call(self._set_queries, request, timeout)
+        query = arguments.query_of(texts, negatives, threshold, top_k, language)
+        query.check_standing()
+        end = _end(timeout)
+        request = requests.set_queries_request(query)
+        reply = self._connection.call(self._set_queries, lambda _: request, end)
         if not reply.success:
             raise BadRequest(reply.message)
         return to_standing_queries(reply.queries)
 
     def close(self) -> None:
-        """Give up the calls that wait, which raise Unavailable, and leave ROS."""
-        self._closed.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._executor.shutdown()
-        if self._spinning is not threading.current_thread():
-            self._spinning.join()
-        self._node.destroy_node()
+        """Give up the calls that wait, which raise Unavailable, and leave ROS.
+
+        May be called again, from several threads, and in a callback of a future.
+        """
+        self._connection.give_up()
+        # A thread of the pool cannot wait for itself.
+        self._pool.shutdown(wait=not hasattr(self._own, "thread"))
+        self._connection.close()
 
     def __enter__(self) -> TextRegionClient:
         return self
@@ -199,71 +235,83 @@ class TextRegionClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _spin(self) -> None:
-        with suppress(ExternalShutdownException):
-            self._executor.spin()
-
-    def _call(self, client: Client, request: Any, timeout: float) -> Any:
-        """Wait for the service, send the request, and wait for the reply."""
-        if not timeout > 0:
-            raise ValueError(f"timeout is {timeout:g} s and must be more than 0")
-        end = time.monotonic() + timeout
-        self._wait_for_service(client, end)
-        left = max(end - time.monotonic(), 1e-3)
-        if isinstance(request, Query.Request):
-            request.timeout = _duration(left)
-        arrived = threading.Event()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: arrived.set())
+    def _submit(self, job: Callable[[], Result]) -> Future[Result]:
+        self._connection.check_open()
         try:
-            self._wait_for_reply(client, arrived, end + GRACE)
-        except (Timeout, Unavailable):
-            client.remove_pending_request(future)
-            raise
-        return future.result()
+            return self._pool.submit(job)
+        except RuntimeError:  # closed in this moment
+            raise Unavailable("the client is closed") from None
 
-    def _wait_for_service(self, client: Client, end: float) -> None:
-        while not client.service_is_ready():
-            self._check_open()
-            if time.monotonic() >= end:
-                raise Unavailable(f"no node offers {client.srv_name}")
-            self._closed.wait(0.02)
+    def _find(self, call: _FindCall) -> Answer:
+        reply = self._answered(self._query, call.request_for, call.end)
+        return to_answer(reply, call.camera)
 
-    def _wait_for_reply(self, client: Client, arrived: threading.Event, end: float) -> None:
-        while not arrived.wait(min(LOOK, max(end - time.monotonic(), 0.0))):
-            self._check_open()
-            if not client.service_is_ready():
-                raise Unavailable(f"the node went away while it was asked: {client.srv_name}")
-            if time.monotonic() >= end:
-                raise Timeout(f"{client.srv_name} did not reply in time")
-
-    def _check_open(self) -> None:
-        if self._closed.is_set() or not self._node.context.ok():
-            raise Unavailable("the client is closed")
-
-
-def _listed(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise TypeError(f'a list of texts is needed, not the text "{texts}"')
-    return list(texts)
+    def _answered(
+        self,
+        service: Client,
+        request_for: Callable[[float], QueryService.Request | Embed.Request],
+        end: float,
+    ) -> QueryService.Response | Embed.Response:
+        """Ask, and ask again where that may help, until there is an answer or the time is up."""
+        pause = FIRST_PAUSE
+        while True:
+            reply = self._connection.call(service, request_for, end)
+            if reply.status in (Status.OK, Status.NOT_FOUND):
+                return reply
+            failure = FAILURES.get(reply.status, NodeError)
+            if failure not in AGAIN or end - time.monotonic() <= pause:
+                raise failure(reply.message)
+            self._connection.pause(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _image(image: np.ndarray | Image | None) -> Image:
-    if image is None:
-        return Image()
-    if isinstance(image, Image):
-        return image
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise BadRequest(f"image is {image.dtype} {image.shape} and must be RGB uint8 H×W×3")
-    return to_message(image, Header())
+@dataclass(frozen=True, eq=False)
+class _FindCall:
+    """A query that was checked. end: when its time is up, by time.monotonic."""
+
+    request: QueryService.Request
+    camera: str
+    end: float
+
+    def request_for(self, left: float) -> QueryService.Request:
+        """Return the request with the time that is left, s."""
+        self.request.timeout = arguments.duration_of(left)
+        return self.request
 
 
-def _stamp(stamp: Stamp | None) -> builtin_interfaces.msg.Time:
-    if stamp is None:
-        return builtin_interfaces.msg.Time()
-    return stamp.to_msg() if isinstance(stamp, Time) else stamp
+def _find_call(
+    texts: Sequence[str],
+    *,
+    negatives: Sequence[str] = (),
+    threshold: float | None = None,
+    top_k: int | None = None,
+    language: bool = True,
+    masks: bool = True,
+    camera: str = "",
+    image: np.ndarray | Image | None = None,
+    depth: np.ndarray | Image | None = None,
+    camera_info: Intrinsics | CameraInfo | None = None,
+    newer_than: Stamp | None = None,
+    max_age: float | None = None,
+    timeout: float = TIMEOUT,
+) -> _FindCall:
+    query = arguments.query_of(texts, negatives, threshold, top_k, language)
+    query.check()
+    end, camera = _end(timeout), arguments.text_of(camera, "camera")
+    picture = arguments.image_of(image), arguments.depth_of(depth), arguments.info_of(camera_info)
+    arguments.check_picture(*picture)
+    request = requests.query_request(
+        query,
+        without_masks=not arguments.flag_of(masks, "masks"),
+        camera=camera,
+        image=picture[0],
+        depth=picture[1],
+        camera_info=picture[2],
+        newer_than=arguments.stamp_of(newer_than),
+        max_age=arguments.max_age_of(max_age),
+    )
+    return _FindCall(request, "" if image is not None else camera, end)
 
 
-def _duration(seconds: float) -> builtin_interfaces.msg.Duration:
-    whole, nanoseconds = divmod(round(seconds * 1e9), 1_000_000_000)
-    return builtin_interfaces.msg.Duration(sec=whole, nanosec=nanoseconds)
+def _end(timeout: float) -> float:
+    return time.monotonic() + arguments.timeout_of(timeout)

@@ -10,12 +10,13 @@ Box = tuple[int, int, int, int]
 """Left and top pixel, width and height, px."""
 
 
-def box_iou(a: Box, b: Box) -> float:
-    """Return the intersection over union of two boxes; 0 where both are empty."""
+def box_iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the intersection over union of two boxes x y w h; 0 where both are empty."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     shared = max(width, 0) * max(height, 0)
-    return shared / max(a[2] * a[3] + b[2] * b[3] - shared, 1)
+    union = a[2] * a[3] + b[2] * b[3] - shared
+    return shared / union if union > 0 else 0.0
 
 
 def union_box(boxes: Sequence[Box]) -> Box | None:

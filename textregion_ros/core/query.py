@@ -19,12 +19,15 @@ class Query:
             to the node's parameter, or else to the profile.
         top_k: Most regions for each text; 0 for all at or above the threshold. None leaves it to
             the node's parameter.
+        language: Whether texts such as "the mug left of the bowl" are read; else they are asked as
+            they stand.
     """
 
     texts: tuple[str, ...]
     negatives: tuple[str, ...] = ()
     threshold: float | None = None
     top_k: int | None = None
+    language: bool = True
 
     def check(self) -> None:
         """Check what can be checked without a model.
@@ -54,19 +57,27 @@ class Query:
         if self.top_k is not None and self.top_k < 0:
             raise BadQuery(f"top_k is {self.top_k} and must be 0 (all) or more")
 
-    def completed(self, negatives: tuple[str, ...], threshold: float | None, top_k: int) -> Query:
+    def completed(
+        self,
+        negatives: tuple[str, ...],
+        threshold: float | None,
+        top_k: int,
+        language: bool = True,
+    ) -> Query:
         """Return the query with what it leaves open.
 
         Args:
             negatives: To be added to its own.
             threshold: Where it has none; None leaves it to the profile.
             top_k: Where it has none.
+            language: Whether texts may be read at all.
         """
         return Query(
             self.texts,
             (*self.negatives, *negatives),
             threshold if self.threshold is None else self.threshold,
             top_k if self.top_k is None else self.top_k,
+            self.language and language,
         )
 
 

@@ -133,6 +133,21 @@ class Region:
         return f"Region(id={self.id}, box={self.box}, score={self.score:.3f}, pose={self.pose})"
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of how a text was read, and how well the best region fits it.
+
+    Attributes:
+        text: The part, such as "mug" or "left of · red ball".
+        score: How well it fits, 0..1.
+        flat: Whether it was measured in the image, for want of depth.
+    """
+
+    text: str
+    score: float
+    flat: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Grounding:
     """The answer to one text.
@@ -145,6 +160,13 @@ class Grounding:
         box: Box around all of them, x y w h, px of the image; None where there are none.
         unknown: Words of the text that the profile does not know; then nothing is found.
         image: The image that the answer is about.
+        reading: How a text that says more than a name was read, such as "mug · left of · red
+            ball"; empty where it was asked as it stands.
+        anchors: The regions by which the thing was told from others, such as the red ball.
+        parts: How well the best region fits each part of the reading.
+        ambiguous: Whether more regions fit as well as were asked for; then all of them are given.
+        missing: The anchor that is not there, so that nothing is found; empty where none is
+            missing.
     """
 
     text: str
@@ -154,6 +176,16 @@ class Grounding:
     box: Box | None = None
     unknown: tuple[str, ...] = ()
     image: ImageHeader = UNNAMED
+    reading: str = ""
+    anchors: tuple[Region, ...] = ()
+    parts: tuple[Part, ...] = ()
+    ambiguous: bool = False
+    missing: str = ""
+
+    @property
+    def flat(self) -> bool:
+        """Whether a relation was measured in the image, for want of depth."""
+        return any(part.flat for part in self.parts)
 
     @property
     def best(self) -> Region | None:

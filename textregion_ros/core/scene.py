@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from textregion_ros.core.boxes import Box
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.masks import cut_mask, whole_mask
 from textregion_ros.core.results import UNNAMED, ImageHeader, RegionShape
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,10 @@ class EncodedFrame:
 class Space(Protocol):
     """Depth and camera of an image, as far as they are known."""
 
+    @property
+    def up(self) -> np.ndarray | None:
+        """Float64 3, unit vector out of the table, in the optical frame; None without a table."""
+
     def shape(self, crop: np.ndarray, box: Box) -> RegionShape | None:
         """Return the shape of a region, or None where its depth is missing or too sparse.
 
@@ -145,6 +151,7 @@ class Scene:
         self.space = space
         self._crops: dict[int, np.ndarray] = {}
         self._shapes: dict[int, RegionShape | None] = {}
+        self._made: dict[str, object] = {}
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -184,6 +191,17 @@ class Scene:
         if region not in self._shapes:
             self._shapes[region] = self.space.shape(self.crop(region), self.box(region))
         return self._shapes[region]
+
+    def once(self, key: str, make: Callable[[], Made]) -> Made:
+        """Return something about the scene that is made when it is first asked for.
+
+        Args:
+            key: Names it.
+            make: Makes it.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast("Made", self._made[key])
 
     @property
     def made_nbytes(self) -> int:

@@ -1,6 +1,6 @@
 """What is wrong with data or with a run, always with the file's name."""
 
-from textregion_ros.regions.errors import TextRegionError
+from textregion_ros.core.errors import TextRegionError
 
 
 class BadData(TextRegionError):

@@ -17,7 +17,7 @@ from textregion_ros.evaluation.protocol import load_protocol
 from textregion_ros.evaluation.run import Record
 from textregion_ros.evaluation.tables import percent, table
 from textregion_ros.regions import Profile, TextRegion
-from textregion_ros.regions.views import rescaled_size
+from textregion_ros.regions.encoders.views import rescaled_size
 
 IGNORED = 255
 ENCODINGS = ("utf-8", "cp1252")  # the data set's files are in either
@@ -78,14 +78,14 @@ class Reasoning:
 
     def _predict(self, sample: Sample) -> np.ndarray:
         """Mask H×W: every region nearer to the text than to its negation."""
-        frame = self.model.encode(sample.rgb)
-        size = rescaled_size(*frame.image_size, self.model.profile.encoder.rescale)
+        scene = self.model.encode(sample.rgb)
+        size = rescaled_size(*scene.image_size, self.model.profile.encoder.rescale)
         negation = self._negation(sample.text)
         for text in (sample.text, negation):  # encoded alone, cut if need be, and kept
             self.model.encoder.text([text], truncate=True)
-        labels = self.model.label(frame, [sample.text], [negation], size=size)
+        labels = self.model.label(scene, [sample.text], [negation], size=size)
         whole = F.interpolate(
-            torch.from_numpy(labels)[None, None].float(), frame.image_size, mode="nearest"
+            torch.from_numpy(labels)[None, None].float(), scene.image_size, mode="nearest"
         )
         return whole[0, 0].numpy() > 0
 

@@ -9,16 +9,18 @@ import cv2
 import numpy as np
 import torch
 
+from textregion_ros.core.boxes import box_iou
+from textregion_ros.core.scene import EncodedFrame
 from textregion_ros.evaluation.errors import BadData
 from textregion_ros.evaluation.expressions import FloatBox, Picture
 from textregion_ros.evaluation.pictures import read_rgb
 from textregion_ros.evaluation.protocol import load_protocol
 from textregion_ros.evaluation.run import Record
 from textregion_ros.evaluation.tables import percent, table
-from textregion_ros.regions import EncodedFrame, Profile, TextRegion
+from textregion_ros.regions import Profile, TextRegion
 from textregion_ros.regions.bilinear import make_taps, sample
+from textregion_ros.regions.encoders.views import rescaled_size
 from textregion_ros.regions.tokens import MASK_CEILING
-from textregion_ros.regions.views import rescaled_size
 
 RIGHT_IOU = 0.5
 
@@ -60,7 +62,7 @@ class Referring:
                 f"{picture.path} is {found[1]}×{found[0]} px, but its annotations are of "
                 f"{said[1]}×{said[0]} px"
             )
-        frame = self.model.encode(rgb)
+        frame = self.model.encode(rgb).encoded
         answers = []
         for expression in picture.expressions:
             box = self._box(frame, expression.text)
@@ -111,15 +113,6 @@ def box_of(mask: np.ndarray) -> list[int] | None:
         return None
     left, top = int(columns[0]), int(rows[0])
     return [left, top, int(columns[-1]) - left, int(rows[-1]) - top]
-
-
-def box_iou(a: FloatBox, b: FloatBox) -> float:
-    """Intersection over union of boxes x y w h; 0 for two without area."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0.0, width) * max(0.0, height)
-    union = a[2] * a[3] + b[2] * b[3] - shared
-    return shared / union if union > 0 else 0.0
 
 
 def snap(box: FloatBox | None, detections: list[FloatBox]) -> FloatBox | None:

@@ -29,18 +29,26 @@ ENCODER_KEYS = (
 
 def model_settings(model: TextRegion) -> dict[str, Any]:
     """What decides a result on the model's side; results of equal settings can be merged."""
-    profile: Profile = model.profile
-    sam2 = checkpoints.locate(profile.sam2.model.checkpoint, profile.name)
+    profile = model.profile
     return {
         "version": textregion_ros.__version__,
         "profile": profile.name,
         "encoder": model.identity,
-        "sam2": f"{profile.sam2.use}@{checkpoints.sha256(sam2)[:16]}",
+        **_sam2_settings(profile),
         "device": model.device.type,
-        "sam2_precision": profile.sam2.cuda_precision,
         "templates": profile.templates,
         **asdict(profile.proposals),
         **{key: getattr(profile.encoder, key) for key in ENCODER_KEYS},
+    }
+
+
+def _sam2_settings(profile: Profile) -> dict[str, Any]:
+    if profile.sam2 is None:
+        return {}
+    weights = checkpoints.locate(profile.sam2.model.checkpoint, profile.fetch_command)
+    return {
+        "sam2": f"{profile.sam2.use}@{checkpoints.sha256(weights)[:16]}",
+        "sam2_precision": profile.sam2.cuda_precision,
     }
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from textregion_ros.core.errors import TextRegionError
 from textregion_ros.evaluation.errors import BadData, BadRun
-from textregion_ros.regions import TextRegionError
 
 Record = dict[str, Any]
 

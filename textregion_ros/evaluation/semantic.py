@@ -56,8 +56,8 @@ class Semantic:
 
     @property
     def uncovered(self) -> str:
-        """The label of pixels in no region; published with dense features for CLIP only."""
-        return "dense" if self.model.profile.encoder.family == "clip" else "first"
+        """The label of pixels in no region: published with dense features where there are any."""
+        return "dense" if self.model.encoder.has_dense else "first"
 
     def measure(self, index: int) -> Record:
         """Pixels of each class by what they were labelled. Raises BadData."""
@@ -84,9 +84,9 @@ class Semantic:
     def _predict(self, rgb: np.ndarray) -> np.ndarray:
         """int64 H×W in the numbering of `_truth`, the number of classes where there is no label."""
         data = self.dataset
-        frame = self.model.encode(rgb, dense=self.uncovered == "dense")
+        scene = self.model.encode(rgb, dense=self.uncovered == "dense")
         labels = self.model.label(
-            frame, data.classes, data.background, data.threshold, self.uncovered
+            scene, data.classes, data.background, data.threshold, self.uncovered
         ).astype(np.int64)
         if data.background:
             return labels

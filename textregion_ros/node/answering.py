@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 
 from textregion_ros.core.query import Query
 from textregion_ros.core.results import Answer
+from textregion_ros.language import phrases
 from textregion_ros.node.frames import Source
 from textregion_ros.node.jobs import Turn
 from textregion_ros.node.scenes import Scenes
@@ -30,14 +32,16 @@ def answer(turn: Turn, scenes: Scenes, frame: Source, query: Query, guided: bool
     """
     start = time.perf_counter()
     if query.texts:  # first, since it may refuse a text, and many texts take long
-        turn.model.embed([*query.texts, *query.negatives], turn.check)
+        turn.model.embed([*_asked(query), *query.negatives], turn.check)
     if guided and query.texts:
         found = scenes.about(turn.model, frame, query.texts, query.negatives)
     else:
         found = scenes.of(turn.model, frame)
     turn.check()
     groundings = (
-        turn.model.ground(found.scene, query.texts, query.negatives, query.threshold, query.top_k)
+        turn.model.ground(
+            found.scene, query.texts, query.negatives, query.threshold, query.top_k, query.language
+        )
         if query.texts
         else []
     )
@@ -51,3 +55,10 @@ def answer(turn: Turn, scenes: Scenes, frame: Source, query: Query, guided: bool
         fault=found.fault,
         scene=found.scene,
     )
+
+
+def _asked(query: Query) -> list[str]:
+    """Return what the model must know to answer, each text once."""
+    if not query.language:
+        return list(dict.fromkeys(query.texts))
+    return list(dict.fromkeys(chain(*map(phrases, query.texts))))

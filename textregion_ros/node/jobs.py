@@ -46,6 +46,7 @@ class Model(Protocol):
         negatives: Sequence[str],
         threshold: float | None,
         top_k: int,
+        language: bool,
     ) -> list[Grounding]:
         """Find the texts in a scene."""
 
@@ -77,7 +78,7 @@ class ModelSettings:
         profile: Name of a bundled profile, or path of a profile file.
         device: auto, cpu, cuda, cuda:1…
         sam2: Which of the profile's SAM 2 sizes; None for the one it names.
-        threads: How many CPU threads; 0 for one for each core.
+        threads: How many CPU threads; 0 leaves it to torch, one for each core.
     """
 
     profile: str

@@ -31,14 +31,14 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
     """Return the largest change of any block in any channel, in grey levels of the brighter image.
 
     Before the comparison each channel of the darker image is brought to the other's median level,
-    by a factor of at most 1.25, and cut at 255 as a camera does.
-
-    Measured at 640×480: noise of 5 levels per pixel gives 4, of 10 levels 7 to 9; an exposure 15 %
-    shorter 2, 5 % longer 2, or up to 11 where it cuts a white area's edge; an object of 12×12 px
-    that differs by 40 levels from what it hides 20 to 40; a camera that turned by 2 px 30 and more.
+    by a factor of at most 1.25, and cut at 255 as a camera does. Measured at 640×480: noise of 5
+    levels per pixel gives 4, of 10 levels 7 to 9; an exposure 15 % shorter 2, 5 % longer 2, or up
+    to 11 where it cuts a white area's edge; an object of 12×12 px that differs by 40 levels from
+    what it hides 20 to 40; a camera that turned by 2 px 30 and more.
 
     Args:
-        first, second: Of two images, by `blocks`, in either order.
+        first: What `blocks` returns of one image.
+        second: What `blocks` returns of the other; the order does not matter.
 
     Returns:
         0..255; 0 for equal images, infinite where their shapes differ.

@@ -135,6 +135,12 @@ SETTINGS = (
         running=True,
     ),
     Setting(
+        "language",
+        True,
+        "Read texts such as the mug left of the bowl; else all are asked as they stand",
+        running=True,
+    ),
+    Setting(
         "max_rate",
         0.0,
         "Most answers to the standing queries for each camera, Hz; 0: no limit",
@@ -310,5 +316,8 @@ def completed(node: Node, query: Query) -> Query:
     """Return a query with what the parameters say now, where it leaves something open."""
     threshold = value(node, "threshold")
     return query.completed(
-        strings(node, "negatives"), threshold if threshold >= 0.0 else None, value(node, "top_k")
+        strings(node, "negatives"),
+        threshold if threshold >= 0.0 else None,
+        value(node, "top_k"),
+        value(node, "language"),
     )

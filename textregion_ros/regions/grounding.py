@@ -67,15 +67,10 @@ def answer(scene: Scene, text: str, scores: np.ndarray, threshold: float, top_k:
     """
     ranked = distinct(scores, scene.encoded.overlaps, max(top_k, 2) if top_k else 0)
     best, second = (float(scores[index]) for index in (ranked[0], ranked[min(1, len(ranked) - 1)]))
+    second *= len(ranked) > 1
     regions = tuple(
-        Region(
-            id=index,
-            box=scene.box(index),
-            crop=scene.crop(index),
-            image_size=scene.image_size,
-            score=float(scores[index]),
-            margin=float(scores[index]) - (best if rank else second * (len(ranked) > 1)),
-            pose=shape.pose if (shape := scene.shape(index)) else None,
+        region_of(
+            scene, index, float(scores[index]), float(scores[index]) - (best if rank else second)
         )
         for rank, index in enumerate(ranked[:top_k] if top_k else ranked)
         if scores[index] >= threshold
@@ -87,6 +82,20 @@ def answer(scene: Scene, text: str, scores: np.ndarray, threshold: float, top_k:
         regions=regions,
         box=union_box([region.box for region in regions]),
         image=scene.observation.header,
+    )
+
+
+def region_of(scene: Scene, index: int, score: float, margin: float) -> Region:
+    """Return a region of a scene as an answer, with its pose where there is depth."""
+    shape = scene.shape(index)
+    return Region(
+        id=index,
+        box=scene.box(index),
+        crop=scene.crop(index),
+        image_size=scene.image_size,
+        score=score,
+        margin=margin,
+        pose=None if shape is None else shape.pose,
     )
 
 

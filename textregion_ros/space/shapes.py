@@ -14,7 +14,7 @@ from textregion_ros.core.errors import BadImage
 from textregion_ros.core.results import Pose, RegionShape
 from textregion_ros.space.oriented_boxes import principal_box, quaternion, upright_box
 from textregion_ros.space.points import check_size, measurable, points_at
-from textregion_ros.space.surface import MIN_POINTS, filled_depth, find_surface
+from textregion_ros.space.surface import MIN_POINTS, filled_depth, find_surface, large_parts
 from textregion_ros.space.table import Plane
 
 # Pixels around the mask that are looked at too.
@@ -57,17 +57,29 @@ def region_shape(
     if kept is None:
         return None
     rows, columns = np.nonzero(inside)
-    on, filled = kept[inside], filled_depth(depth, kept)
     rays = points_at(columns + left, rows + top, np.ones(len(rows)), intrinsics)
     if not measurable(rays).all():
         return None
     if table is not None:
-        raised = _raised(rays, cv2.medianBlur(filled, 5)[inside], on, table)
-        rays, rows, columns, on = rays[raised], rows[raised], columns[raised], on[raised]
-    points = rays * filled[rows, columns, None]
+        # Before small parts are left out: a strip of table is no gap to be filled.
+        smooth = cv2.medianBlur(filled_depth(depth, kept), 5)
+        raised = _raised(rays, smooth[inside], kept[inside], table)
+        rays, rows, columns = rays[raised], rows[raised], columns[raised]
+        kept &= _at(rows, columns, kept.shape)
+    kept = large_parts(depth, kept, intrinsics)
+    on = kept[rows, columns]
+    if on.sum() < MIN_POINTS:
+        return None
+    points = rays * filled_depth(depth, kept)[rows, columns, None]
     centroid = points.mean(0, dtype=np.float64)
     pixels = (rows + top) * intrinsics.width + columns + left
     return _shape(points[on], pixels[on].astype(np.int32), centroid, table)
+
+
+def _at(rows: np.ndarray, columns: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    mask = np.zeros(size, bool)
+    mask[rows, columns] = True
+    return mask
 
 
 def _check_box(crop: np.ndarray, box: Box, image_size: tuple[int, ...]) -> None:

@@ -36,6 +36,11 @@ class Space:
             self._tables.append(find_table(self.depth, self.intrinsics))
         return self._tables[0]
 
+    @property
+    def up(self) -> np.ndarray | None:
+        """Float64 3, unit vector out of the table; None where there is none."""
+        return None if self.table is None else self.table.normal
+
     def shape(self, crop: np.ndarray, box: Box) -> RegionShape | None:
         """Return the shape of a region.
 

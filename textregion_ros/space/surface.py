@@ -29,8 +29,7 @@ def find_surface(
 ) -> np.ndarray | None:
     """Return the pixels of a mask that show the surface of one object.
 
-    Left out are pixels at an edge of depth, where a sensor mixes near and far, and small parts
-    apart from the rest in depth.
+    Left out are pixels at an edge of depth, where a sensor mixes near and far.
 
     Args:
         inside: bool h×w, the mask.
@@ -40,13 +39,30 @@ def find_surface(
     Returns:
         bool h×w; None where too few pixels are left.
     """
-    share = min(1.0, SAME_SURFACE + STEEPEST / min(intrinsics.fx, intrinsics.fy))
+    share = _tolerance(intrinsics)
     kept = _support(np.where(inside, depth, np.float32(np.nan)), share) >= SUPPORT
     if kept.any():
         kept &= _within_reach(depth, np.median(depth[kept]), intrinsics)
-    if kept.any():
-        kept &= _large_parts(depth, kept, share)
     return kept if kept.sum() >= max(MIN_COVERAGE * inside.sum(), MIN_POINTS) else None
+
+
+def large_parts(depth: np.ndarray, kept: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
+    """Leave out small parts apart from the rest in depth, as flying pixels make.
+
+    Args:
+        depth: float32 h×w, m.
+        kept: bool h×w, pixels of an object's surface.
+        intrinsics: The camera; only its focal lengths are used.
+
+    Returns:
+        bool h×w, those of the pixels that are in a part with enough of them.
+    """
+    if not kept.any():
+        return kept
+    # Filled, so that holes and what stands before an object do not tear it apart.
+    parts = _parts(filled_depth(depth, kept), _tolerance(intrinsics))
+    sizes = np.bincount(parts[kept], minlength=parts.max() + 1)
+    return kept & (sizes >= min(MIN_PART * kept.sum(), MIN_PART_PIXELS))[parts]
 
 
 def filled_depth(depth: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -57,6 +73,11 @@ def filled_depth(depth: np.ndarray, kept: np.ndarray) -> np.ndarray:
     # Kept pixels are numbered from 1 in the order of rows.
     order = np.concatenate([[np.float32(0)], depth[kept]])
     return order[nearest]
+
+
+def _tolerance(intrinsics: Intrinsics) -> float:
+    """Share of its depth by which a neighbour on the same surface may differ."""
+    return min(1.0, SAME_SURFACE + STEEPEST / min(intrinsics.fx, intrinsics.fy))
 
 
 def _support(depth: np.ndarray, share: float) -> np.ndarray:
@@ -76,14 +97,6 @@ def _within_reach(depth: np.ndarray, middle: float, intrinsics: Intrinsics) -> n
     height, width = depth.shape
     reach = MAX_DEPTH * middle * np.hypot(width / intrinsics.fx, height / intrinsics.fy)
     return np.abs(np.nan_to_num(depth, nan=np.inf) - middle) <= reach
-
-
-def _large_parts(depth: np.ndarray, kept: np.ndarray, share: float) -> np.ndarray:
-    """Which pixels are in a part that holds enough of the kept ones: bool h×w."""
-    # Filled, so that holes and what stands before an object do not tear it apart.
-    parts = _parts(filled_depth(depth, kept), share)
-    sizes = np.bincount(parts[kept], minlength=parts.max() + 1)
-    return sizes[parts] >= min(MIN_PART * kept.sum(), MIN_PART_PIXELS)
 
 
 def _parts(depth: np.ndarray, share: float) -> np.ndarray:

@@ -24,11 +24,15 @@ print("cv_bridge.boost.cv_bridge_boost" in sys.modules)
 """
 HANG = "import time\ntime.sleep(3600)"
 NOTE = "with open({!r}, 'a') as file:\n    file.write('imported\\n')\n"
-RIGHT = "def cvtColor2(pixels, before, after):\n    return pixels[..., ::-1]\n"
+RIGHT = "from rosbags.image.image import convert_color as cvtColor2\n"
 BROKEN = {
     "ends the process when it is imported": "import os\nos.abort()",
     "ends the process when it is called": "import os\ndef cvtColor2(*_):\n    os.abort()",
     "cannot be imported": "raise ImportError('built for \\x1b[31m another numpy')",
+    "does not know an encoding": RIGHT
+    + "known, cvtColor2 = cvtColor2, lambda *a: 1 / 0 if 'yuy2' in a[1] else known(*a)",
+    "converts one encoding wrongly": RIGHT
+    + "known, cvtColor2 = cvtColor2, lambda *a: known(*a) // (1 + (a[1] == 'bgra16'))",
     "converts wrongly": "def cvtColor2(pixels, *_):\n    return pixels",
     "gives nothing": "def cvtColor2(*_):\n    return None",
 }

@@ -5,13 +5,14 @@ from unittest.mock import Mock
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from rosbags.image.image import convert_color
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from test.support.examples import examples
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.errors import BadImage
 from textregion_ros.node.conversions import images
@@ -22,7 +23,8 @@ from textregion_ros.node.conversions.depth import (
     intrinsics_of,
     metres_of,
 )
-from textregion_ros.node.conversions.images import COLOURS, DEPTHS, to_message, to_rgb
+from textregion_ros.node.conversions.encodings import COLOURS, DEPTHS
+from textregion_ros.node.conversions.images import to_message, to_rgb
 
 # What each encoding's channels are, of red, green, blue, alpha.
 ORDER = {
@@ -50,7 +52,7 @@ SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 PICTURES = SIZES.flatmap(lambda size: arrays.arrays(np.uint8, (*size, 4)))
 WIDE = SIZES.flatmap(lambda size: arrays.arrays(np.uint16, (*size, 4)))
 PADDING, BIG = st.integers(0, 5), st.booleans()
-few = settings(max_examples=20)  # for each of many encodings
+few = examples(20)  # for each of many encodings
 
 
 CONVERTERS = {"rosbags-image": convert_color}

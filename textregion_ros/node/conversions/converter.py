@@ -23,6 +23,7 @@ from rclpy.logging import get_logger
 
 from textregion_ros.core.cache import cache_dir
 from textregion_ros.core.text import one_line
+from textregion_ros.node.conversions.encodings import COLOURS
 
 Converter = Callable[[np.ndarray, str, str], np.ndarray]
 """Takes pixels and the names of their encoding and of the one wanted."""
@@ -33,14 +34,21 @@ TRIAL_TIMEOUT = 30.0  # s; it takes less than one
 TRIAL = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-sys.path[:] = json.loads(sys.argv[1])
-import cv2
+sys.path[:], conversions = json.loads(sys.argv[1])
 import numpy as np
+from rosbags.image.image import convert_color
 from cv_bridge.boost.cv_bridge_boost import cvtColor2
-bgr = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-rgb = cvtColor2(bgr, "bgr8", "rgb8")
-sys.exit(0 if np.array_equal(rgb, bgr[..., ::-1]) else 3)
+for dtype, channels, before, after in conversions:
+    pixels = (np.arange(8 * 6 * channels) * 331).astype(dtype)
+    pixels = pixels.reshape((8, 6, channels) if channels > 1 else (8, 6))
+    if not np.array_equal(cvtColor2(pixels, before, after), convert_color(pixels, before, after)):
+        sys.exit(f"it converts {before} wrongly")
 """
+CONVERSIONS = [
+    (layout.dtype, layout.channels, layout.name, f"rgb{layout.bits}")
+    for layout in COLOURS.values()
+    if layout.name != f"rgb{layout.bits}"
+]
 _lock = threading.Lock()
 _chosen: Converter | None = None
 
@@ -107,7 +115,7 @@ def _fault(extension: Path) -> str:
 
 
 def _try() -> str:
-    command = [sys.executable, "-c", TRIAL, json.dumps(sys.path)]
+    command = [sys.executable, "-c", TRIAL, json.dumps([sys.path, CONVERSIONS])]
     trial = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -119,10 +127,10 @@ def _try() -> str:
         return ""
     if trial.returncode < 0:
         return f"it ends its process by signal {-trial.returncode}"
-    if trial.returncode == 3:
-        return "it converts a picture wrongly"
-    words = trial.stderr.decode(errors="replace").strip().splitlines() or ["no word"]
-    return f"it fails ({one_line(words[-1], MOST_FAULT)})"
+    words = trial.stderr.decode(errors="replace").strip().splitlines() or [
+        "it fails without a word"
+    ]
+    return one_line(words[-1], MOST_FAULT)
 
 
 def _keep(file: Path, entry: dict[str, object]) -> None:

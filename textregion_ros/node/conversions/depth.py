@@ -15,7 +15,8 @@ from textregion_ros.core.depth import depth_metres
 from textregion_ros.core.errors import BadImage
 from textregion_ros.core.text import shown
 from textregion_ros.node.conversions.compressed import decode
-from textregion_ros.node.conversions.images import DEPTHS, encoded_message, stored_pixels
+from textregion_ros.node.conversions.encodings import DEPTHS
+from textregion_ros.node.conversions.images import encoded_message, stored_pixels
 
 DEPTH_HEADER = struct.Struct("<iff")  # compressedDepth: format and quantisation constants
 

@@ -47,6 +47,10 @@ def _why_nothing(answer: Answer) -> str:
     if answer.groundings:
         best = max(answer.groundings, key=lambda grounding: grounding.score)
         sentence += f"; the best was {shown(best.text)}, {best.score:.3f}"
+    missing = dict.fromkeys(found.missing for found in answer.groundings if found.missing)
+    if missing:
+        words = ", ".join(shown(anchor) for anchor in list(missing)[:MOST_UNKNOWN])
+        sentence += f"; there is no {words}"
     unknown = dict.fromkeys(word for found in answer.groundings for word in found.unknown)
     if unknown:
         words = ", ".join(shown(word) for word in list(unknown)[:MOST_UNKNOWN])
@@ -119,6 +123,13 @@ def grounding_message(grounding: Grounding, header: Header, masks: bool = True) 
         found=bool(grounding.found),
         score=float(grounding.score),
         unknown=list(grounding.unknown),
+        reading=grounding.reading,
+        anchors=[region_message(region, header, masks) for region in grounding.anchors],
+        part_texts=[part.text for part in grounding.parts],
+        part_scores=[float(part.score) for part in grounding.parts],
+        part_flat=[part.flat for part in grounding.parts],
+        ambiguous=grounding.ambiguous,
+        missing=grounding.missing,
         regions=[region_message(region, header, masks) for region in grounding.regions],
         box=box_message(grounding.box),
     )

@@ -9,7 +9,15 @@ from sensor_msgs.msg import Image, RegionOfInterest
 from textregion_ros import msg
 from textregion_ros.core.boxes import Box
 from textregion_ros.core.query import StandingQueries
-from textregion_ros.core.results import Answer, Embedding, Grounding, ImageHeader, Pose, Region
+from textregion_ros.core.results import (
+    Answer,
+    Embedding,
+    Grounding,
+    ImageHeader,
+    Part,
+    Pose,
+    Region,
+)
 from textregion_ros.node.conversions.headers import image_header
 from textregion_ros.node.conversions.requests import query_of
 from textregion_ros.srv import Embed, Query
@@ -53,6 +61,11 @@ def _grounding(message: msg.Grounding, image: ImageHeader, size: tuple[int, int]
         _box(message.box) if message.found else None,
         tuple(message.unknown),
         image,
+        message.reading,
+        tuple(_region(region, size) for region in message.anchors),
+        tuple(map(Part, message.part_texts, message.part_scores, message.part_flat)),
+        message.ambiguous,
+        message.missing,
     )
 
 

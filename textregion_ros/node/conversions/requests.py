@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 
@@ -13,8 +15,8 @@ from textregion_ros.node.conversions import headers
 from textregion_ros.node.conversions.depth import intrinsics_of, metres_of
 from textregion_ros.node.conversions.headers import SECOND
 from textregion_ros.node.conversions.images import is_given, to_rgb
+from textregion_ros.srv import Embed, SetQueries
 from textregion_ros.srv import Query as QueryService
-from textregion_ros.srv import SetQueries
 
 OPEN = -1  # a threshold or top_k that is left to the node's parameters
 
@@ -26,6 +28,7 @@ def query_of(message: QueryService.Request | SetQueries.Request | msg.Queries) -
         tuple(message.negatives),
         None if message.threshold < 0 else _short(message.threshold),
         None if message.top_k < 0 else message.top_k,
+        not message.literal,
     )
 
 
@@ -36,12 +39,28 @@ def query_fields(query: Query) -> dict[str, object]:
         "negatives": list(query.negatives),
         "threshold": float(OPEN if query.threshold is None else query.threshold),
         "top_k": OPEN if query.top_k is None else query.top_k,
+        "literal": not query.language,
     }
 
 
 def _short(value: float) -> float:
     """Return a float32 as the shortest number that it stands for: 0.3 and not 0.30000001."""
     return float(str(np.float32(value)))
+
+
+def query_request(query: Query, **fields: object) -> QueryService.Request:
+    """Return a query as a request, with further fields of it."""
+    return QueryService.Request(**query_fields(query), **fields)
+
+
+def set_queries_request(query: Query) -> SetQueries.Request:
+    """Return standing queries as a request."""
+    return SetQueries.Request(**query_fields(query))
+
+
+def embed_request(texts: Sequence[str]) -> Embed.Request:
+    """Return texts whose vectors are wanted as a request."""
+    return Embed.Request(texts=list(texts))
 
 
 def observation_of(

@@ -22,37 +22,69 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from textregion_ros.app.recording import TRUTH_TOPIC, RecordedFrame, Recording
-from textregion_ros.node import client_results
-from textregion_ros.node.client_results import to_answer
-from textregion_ros.node.images import to_message
-from textregion_ros.regions import Grounding, Region
+from textregion_ros.core.results import Answer
+from textregion_ros.core.status import Status
+from textregion_ros.node.conversions.images import to_message
+from textregion_ros.node.conversions.replies import to_answer
 from textregion_ros.srv import Query
 
 START_SECONDS, ANSWER_SECONDS = 180, 60
 KINDS = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CameraInfo": CameraInfo}
-STATUS = {getattr(Query.Response, name): name for name in (
-    "OK", "NOT_FOUND", "NO_IMAGE", "STALE", "BAD_REQUEST", "NOT_READY", "TIMEOUT", "ERROR"
-)}  # fmt: skip
+# How ROS 2 is told to stay on this machine: Humble knows the first, all later ones the second and
+# warn of the first.
+STAY_HERE = {
+    "humble": {"ROS_LOCALHOST_ONLY": "1"},
+    "": {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": ""},
+}
 
 
 class DemoFailed(Exception):
     """The demo cannot go on; one sentence for people."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reply:
-    """The answers to a request, the recorded frame they are about, and the round trip in ms."""
+    """The answer to a request.
+
+    Attributes:
+        frame: The recorded frame that the answer is about.
+        answer: The answer.
+        round_trip_ms: Time from the request to the reply, ms.
+    """
 
     frame: RecordedFrame
-    groundings: tuple[Grounding, ...]
+    answer: Answer
     round_trip_ms: float
-    encode_ms: float
-    query_ms: float
+
+
+@contextmanager
+def only_this_machine() -> Iterator[None]:
+    """Keep this process and those that it starts off the network, as far as ROS goes.
+
+    The demo publishes pictures under the name of a robot's camera.
+    """
+    settings = STAY_HERE.get(os.environ.get("ROS_DISTRO", ""), STAY_HERE[""])
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
 def running_node(command: Sequence[str], domain: int, log: Path) -> Iterator[subprocess.Popen]:
-    """Run the node in its own process on its own ROS domain; its output goes to a file."""
+    """Run the node in a process of its own.
+
+    Args:
+        command: Starts the node.
+        domain: Its ROS domain.
+        log: File for its output.
+    """
     environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -72,10 +104,17 @@ def running_node(command: Sequence[str], domain: int, log: Path) -> Iterator[sub
                 process.wait()
 
 
-class Robot:
+class DemoRobot:
     """A robot program: its camera plays the recording, and it asks the node about what it sees."""
 
     def __init__(self, recording: Recording, process: subprocess.Popen, domain: int) -> None:
+        """Join the domain.
+
+        Args:
+            recording: What the camera plays.
+            process: The node's.
+            domain: ROS domain of the node.
+        """
         self._recording = recording
         self._process = process
         self._context = Context()
@@ -96,7 +135,11 @@ class Robot:
         self.shown = 0
 
     def wait_until_ready(self, texts: Sequence[str]) -> None:
-        """Until the node hears the camera and has answered about the texts. Raises DemoFailed."""
+        """Wait until the node hears the camera and has answered about the texts.
+
+        Raises:
+            DemoFailed: It does not, or it ends.
+        """
         camera = self._publishers["/image"]
         self._wait(self._client.service_is_ready, START_SECONDS, "the node's service to appear")
         self._wait(camera.get_subscription_count, START_SECONDS, "the node to hear the camera")
@@ -121,30 +164,38 @@ class Robot:
         self.shown += 1
 
     def wait_until_shown(self, count: int) -> None:
-        """Until the camera has shown so many frames. Raises DemoFailed."""
+        """Wait until the camera has shown so many frames.
+
+        Raises:
+            DemoFailed: The node ends.
+        """
         self._wait(lambda: self.shown >= count, ANSWER_SECONDS, "the recording to be played")
 
     def ask(self, texts: Sequence[str]) -> Reply:
-        """Ask about the camera's newest picture; one region for each text. Raises DemoFailed."""
-        start = time.perf_counter()
-        reply = self._call(texts, Image(), ANSWER_SECONDS)
-        round_trip_ms = 1e3 * (time.perf_counter() - start)
-        stamp = reply.header.stamp.sec * 1_000_000_000 + reply.header.stamp.nanosec
-        frame = self._recording.at(stamp)
-        if frame is None:
-            raise DemoFailed(f"the reply is about a picture stamped {stamp}, which was never shown")
-        size = frame.rgb.shape[:2]
-        groundings = tuple(in_picture(found, size) for found in to_answer(reply).groundings)
-        return Reply(frame, groundings, round_trip_ms, reply.encode_ms, reply.query_ms)
+        """Ask about the camera's newest picture; one region for each text.
 
-    def _call(self, texts: Sequence[str], image: Image, seconds: int) -> Query.Response:
+        Raises:
+            DemoFailed: There is no answer, or one about a picture that was never shown.
+        """
+        start = time.perf_counter()
+        answer = self._call(texts, Image(), ANSWER_SECONDS)
+        round_trip_ms = 1e3 * (time.perf_counter() - start)
+        frame = self._recording.at(answer.image.stamp)
+        if frame is None:
+            raise DemoFailed(
+                f"the reply is about a picture stamped {answer.image.stamp}, which was never shown"
+            )
+        return Reply(frame, answer, round_trip_ms)
+
+    def _call(self, texts: Sequence[str], image: Image, seconds: int) -> Answer:
         request = Query.Request(texts=texts, top_k=1, image=image, timeout=Duration(sec=seconds))
         future = self._client.call_async(request)
         self._wait(future.done, seconds + 5, f"an answer about {', '.join(texts)}")
         reply = future.result()
-        if reply.status not in (Query.Response.OK, Query.Response.NOT_FOUND):
-            raise DemoFailed(f"the node answers {STATUS[reply.status]}: {reply.message}")
-        return reply
+        status = Status(reply.status)
+        if not status.is_answer:
+            raise DemoFailed(f"the node answers {status.name}: {reply.message}")
+        return to_answer(reply)
 
     def _wait(self, done: Callable[[], object], seconds: float, what: str) -> None:
         end = time.monotonic() + seconds
@@ -160,12 +211,3 @@ class Robot:
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
-
-
-def in_picture(found: client_results.Grounding, size: tuple[int, int]) -> Grounding:
-    """Return a client's answer as the library's, its masks at the size (H, W) of the picture."""
-    regions = tuple(
-        Region(region.id, region.box, region.full_mask(*size), region.score, region.margin)
-        for region in found.regions
-    )
-    return Grounding(found.text, found.found, found.score, regions, found.box)

@@ -50,14 +50,14 @@ def test_the_table_is_written_for_people_and_programs(table, tmp_path, monkeypat
 def test_guided_looks_for_each_sentence_by_itself():
     asked = []
 
-    def look_for(frame, texts):
-        asked.append((frame, texts))
-        return SimpleNamespace(prompts=len(asked))
+    def look_for(scene, texts):
+        asked.append((scene, texts))
+        return SimpleNamespace(encoded=SimpleNamespace(prompts=len(asked)))
 
     model = SimpleNamespace(
         encode_for=lambda rgb, texts: "kept",
         look_for=look_for,
-        ground=lambda frame, texts, **options: [(frame.prompts, *texts, options)],
+        ground=lambda scene, texts, **options: [(scene.encoded.prompts, *texts, options)],
     )
     guided = prompts.Guided(model)
     answers = guided.ground(guided.encode(None), ["a", "b"], top_k=1)

@@ -12,7 +12,7 @@ from benchmark.machine import default_name, describe_machine
 from benchmark.measure import measure
 from benchmark.table import Row, read, write, write_machine
 from benchmark.workload import scene_candidates, sentences
-from textregion_ros.regions.encoders import AttentionPoolEncoder, ClipEncoder
+from textregion_ros.regions.encoders import AttentionPoolTower, ClipTower
 from textregion_ros.regions.tokens import region_tokens
 
 
@@ -52,12 +52,12 @@ def test_peak_memory_is_what_a_call_holds_at_most():
 
 @pytest.mark.parametrize("family", ["clip", "siglip2"])
 def test_the_naive_tokens_are_the_library_s(family, model):
-    encoder = model.encoder.vision if family == "clip" else attention_pool()
-    assert isinstance(encoder, ClipEncoder) == (family == "clip")
+    tower = model.encoder.tower if family == "clip" else attention_pool()
+    assert isinstance(tower, ClipTower) == (family == "clip")
     width = 64
     torch.manual_seed(3)
     values, soft = torch.randn(40, width), torch.rand(6, 40) * (torch.rand(6, 40) > 0.6)
-    inputs = (encoder, values, soft, 0.0, family == "clip")
+    inputs = (tower, values, soft, 0.0, family == "clip")
     with torch.inference_mode():
         (ours, kept), (theirs, same) = region_tokens(*inputs), naive.region_tokens(*inputs)
     assert kept.tolist() == same.tolist() != []
@@ -71,7 +71,7 @@ def attention_pool():
 
     trunk = VisionTransformer(64, 16, embed_dim=64, depth=1, num_heads=4, class_token=False,
                               global_pool="map", num_classes=0)  # fmt: skip
-    return AttentionPoolEncoder(SimpleNamespace(trunk=trunk)).eval()
+    return AttentionPoolTower(SimpleNamespace(trunk=trunk)).eval()
 
 
 def test_the_naive_masks_are_the_library_s(monkeypatch):
