@@ -214,6 +214,22 @@ def test_what_the_profile_does_not_pin_is_not_kept():
     assert not path_of(HUB).exists()
 
 
+def test_a_file_of_another_commit_than_the_pinned_one_is_fetched_again():
+    pinned = replace(HUB, revision=COMMIT)
+    with hub({"weights.pt": b"good"}) as (url, shelf):
+        list(fetch(profile_with(pinned), endpoint=url))
+        assert locate(pinned, "").read_bytes() == b"good"
+        lock = path_of(HUB).parent / LOCK_NAME
+        lock.write_text(lock.read_text().replace(COMMIT, "f" * 40))
+        with pytest.raises(CheckpointMissing, match="another commit than 0123"):
+            locate(pinned, "textregion fetch clip")
+        assert locate(HUB, "").is_file()  # a branch is no pin
+        shelf.sent.clear()
+        list(fetch(profile_with(pinned), endpoint=url))
+        assert len(shelf.sent) == 1
+    assert locate(pinned, "").is_file()
+
+
 def test_an_altered_file_is_refused_and_fetched_again():
     with hub({"weights.pt": b"good"}) as (url, _):
         list(fetch(profile_with(HUB), endpoint=url))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -18,7 +19,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import torch
-from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, hf_hub_url
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
@@ -39,6 +40,7 @@ from textregion_ros.core.errors import CheckpointAltered, CheckpointMissing, Fet
 from textregion_ros.regions.settings import Asset, Profile
 
 LOCK_NAME = "textregion.lock.json"
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def path_of(asset: Asset) -> Path:
@@ -64,7 +66,7 @@ def locate(asset: Asset, fetch_command: str) -> Path:
         fetch_command: What brings it from the hub, for the error: `Profile.fetch_command`.
 
     Raises:
-        CheckpointMissing: It is not there.
+        CheckpointMissing: It is not there, or is of another commit than the one pinned.
         CheckpointAltered: Its SHA-256 is not the profile's or, for a hub file, not the one
             recorded when it was fetched.
     """
@@ -79,6 +81,10 @@ def locate(asset: Asset, fetch_command: str) -> Path:
         entry = _read_lock(_repo_dir(asset)).get(asset.file)
         if entry is None:
             raise CheckpointMissing(f"{path} was not put there by `{fetch_command}`: run it")
+        if COMMIT.fullmatch(asset.revision) and entry.get("revision") != asset.revision:
+            raise CheckpointMissing(
+                f"{path} is of another commit than {asset.revision}: run `{fetch_command}`"
+            )
         expected.add(entry["sha256"])
     if expected and expected != {sha256(path)}:
         raise CheckpointAltered(f"{path} is not the file it should be: its SHA-256 differs")
@@ -111,7 +117,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError) as error:
         raise CheckpointAltered(f"{path} cannot be read as weights: {error}") from error
     for key in ("model", "state_dict"):
-        weights = weights[key] if isinstance(weights.get(key), dict) else weights
+        inner = weights.get(key)
+        weights = inner if isinstance(inner, dict) else weights
     check_numbers(weights, path)
     return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
 
@@ -198,14 +205,14 @@ def _hub_errors(asset: Asset, fetch_command: str, endpoint: str) -> Iterator[Non
 
 
 def _fetch_one(asset: Asset, endpoint: str) -> Path:
-    target = path_of(asset)
-    url = hf_hub_url(asset.repo, asset.file, revision=asset.revision, endpoint=endpoint)
+    target, repo = path_of(asset), str(asset.repo)
+    url = hf_hub_url(repo, asset.file, revision=asset.revision, endpoint=endpoint)
     stated = get_hf_file_metadata(url, endpoint=endpoint)
     if not (stated.commit_hash and stated.etag):
         raise FetchFailed(f"{url} does not answer as a hub does: is a login page in between?")
     target.parent.mkdir(parents=True, exist_ok=True)
-    url = hf_hub_url(asset.repo, asset.file, revision=stated.commit_hash, endpoint=endpoint)
-    partial = _download(url, stated, target)
+    url = hf_hub_url(repo, asset.file, revision=stated.commit_hash, endpoint=endpoint)
+    partial = _download(url, stated.etag, stated.size, target)
     digest = sha256(partial)
     if stated.etag not in (digest, _git_blob_sha1(partial)):
         partial.unlink()
@@ -220,20 +227,20 @@ def _fetch_one(asset: Asset, endpoint: str) -> Path:
     return target
 
 
-def _download(url: str, stated: HfFileMetadata, target: Path) -> Path:
+def _download(url: str, etag: str, size: int | None, target: Path) -> Path:
     """Bring the whole file beside its place, going on with what an earlier fetch left there.
 
     The hub client's own download starts over in every run, which hurts with gigabytes.
     """
-    content = hashlib.sha256(stated.etag.encode()).hexdigest()[:16]
+    content = hashlib.sha256(etag.encode()).hexdigest()[:16]
     partial = target.with_name(f".{target.name}.{content}.partial")
     for stale in set(target.parent.glob(f".{target.name}.*.partial")) - {partial}:
         stale.unlink()
     with partial.open("ab") as stream:
         done = stream.tell()
-        if stated.size is None or done > stated.size:
+        if size is None or done > size:
             done = stream.truncate(0)
-        if done != stated.size:
+        if done != size:
             # As it lies there: of a compressed answer no part could be asked for.
             headers = build_hf_headers() | {"Accept-Encoding": "identity"}
             http_get(url, stream, resume_size=done, headers=headers, displayed_filename=target.name)

@@ -6,12 +6,13 @@ import logging
 import subprocess
 import time
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch.utils._pytree import tree_map_only
 
 from textregion_ros.regions.encoders import Encoder
-from textregion_ros.regions.networks import Compile
+from textregion_ros.regions.networks import Compile, Function
 from textregion_ros.regions.proposers import Proposer
 
 LOG = logging.getLogger(__name__)
@@ -57,15 +58,15 @@ def torch_compile(device: torch.device, backend: str | Callable[..., object]) ->
     on_gpu = device.type == "cuda"
     mode = "reduce-overhead" if on_gpu and backend == "inductor" else None
 
-    def compile_(function: Callable[..., object]) -> Callable[..., object]:
+    def compile_(function: Function) -> Function:
         fast = torch.compile(function, dynamic=False, backend=backend, mode=mode)
         if not on_gpu:
-            return fast
+            return cast(Function, fast)
 
         def run(*arguments: object) -> object:
             # A CUDA graph writes its next answer where this one is.
             return tree_map_only(torch.Tensor, torch.clone, fast(*arguments))
 
-        return run
+        return cast(Function, run)
 
     return compile_

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,8 +23,8 @@ class AttentionPoolTower(nn.Module):
     def __init__(self, visual: nn.Module) -> None:
         """Read an open_clip tower with a timm trunk by its own weights."""
         super().__init__()
-        self.trunk = visual.trunk
-        self.head = getattr(visual, "head", None) or nn.Identity()
+        self.trunk: Any = visual.trunk
+        self.head: Any = getattr(visual, "head", None) or nn.Identity()
 
     def values(self, views: Tensor) -> Tensor:
         """Return the trunk's final patch tokens V×N×D of normalised views V×3×c×c."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,9 +31,9 @@ class ClipTower(nn.Module):
             ValueError: The tower has but one block.
         """
         super().__init__()
-        if len(visual.transformer.resblocks) < 2:
+        self.visual: Any = visual
+        if len(self.visual.transformer.resblocks) < 2:
             raise ValueError("a CLIP visual tower needs at least two blocks")
-        self.visual = visual
         self.last_block_mlp = last_block_mlp
 
     def values(self, views: Tensor) -> Tensor:

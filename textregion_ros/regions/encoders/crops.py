@@ -16,13 +16,11 @@ from textregion_ros.regions.settings import EncoderSettings
 
 
 class Tower(Protocol):
-    """A visual tower, read for region tokens.
+    """A visual tower, read for region tokens."""
 
-    Attributes:
-        global_weight: Weight of the whole image's values beside those of the windows.
-    """
-
-    global_weight: float
+    @property
+    def global_weight(self) -> float:
+        """Weight of the whole image's values beside those of the windows."""
 
     def values(self, views: Tensor) -> Tensor:
         """Return patch values V×N×D, row by row, of normalised views V×3×c×c."""

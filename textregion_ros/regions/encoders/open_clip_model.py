@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import open_clip
 import torch
@@ -21,7 +21,7 @@ from textregion_ros.regions.encoders.crops import CropEncoder, Tower
 from textregion_ros.regions.encoders.text import TextEncoder, make_templates
 from textregion_ros.regions.settings import EncoderSettings, Profile
 
-Config = dict[str, object]
+Config = dict[str, Any]
 """An open_clip model configuration."""
 
 
@@ -69,7 +69,7 @@ class OpenClipFamily:
         identity = f"{settings.model or profile.name}@{sha256(checkpoint)[:16]}"
         model = model.to(device)
         if device.type == "cuda":  # the order that the convolutions of tensor cores work in
-            model.visual.to(memory_format=torch.channels_last)
+            model.get_submodule("visual").to(memory_format=torch.channels_last)
         return self.assemble(profile, model, tokenizer, identity)
 
     def assemble(
@@ -82,7 +82,7 @@ class OpenClipFamily:
         """
         settings = profile.encoder
         model.eval().requires_grad_(False)
-        tower = self.wrap(model.visual, settings)
+        tower = self.wrap(model.get_submodule("visual"), settings)
         check_model(settings, model, tower)
         device = next(model.parameters()).device
         scale, bias = own_scale(model)
@@ -104,8 +104,9 @@ def text_encoder(
     profile: Profile, model: nn.Module, tokenizer: Tokenizer, device: torch.device
 ) -> TextEncoder:
     """Return the text side of a built open_clip model."""
+    built: Any = model
     return TextEncoder(
-        lambda tokens: model.encode_text(tokens.to(device)),
+        lambda tokens: built.encode_text(tokens.to(device)),
         tokenizer,
         token_counter(tokenizer),
         profile.encoder.context_length,
@@ -115,8 +116,9 @@ def text_encoder(
 
 def own_scale(model: nn.Module) -> tuple[float, float]:
     """Return scale and bias of a model's own similarity."""
-    bias = getattr(model, "logit_bias", None)
-    return float(model.logit_scale.exp()), 0.0 if bias is None else float(bias)
+    built: Any = model
+    bias = getattr(built, "logit_bias", None)
+    return float(built.logit_scale.exp()), 0.0 if bias is None else float(bias)
 
 
 def read_clip_config(settings: EncoderSettings, fetch_command: str) -> Config:
@@ -169,15 +171,16 @@ def check_model(settings: EncoderSettings, model: nn.Module, tower: Tower) -> No
         BadProfile: They are not.
     """
     size, device = settings.crop_size, next(model.parameters()).device
-    sides = model.visual.image_size
+    built: Any = model
+    sides = built.visual.image_size
     sides = (sides, sides) if isinstance(sides, int) else tuple(sides)
     _require("crop_size", size, sides[0] if sides[0] == sides[1] else sides)
-    _require("context_length", settings.context_length, model.context_length)
+    _require("context_length", settings.context_length, built.context_length)
     values = tower.values(torch.zeros(1, 3, size, size, device=device))[0]
     tokens = tower.pool(values, torch.ones(1, len(values), device=device))
     _require("embed_dim", settings.embed_dim, tokens.shape[1])
     ids = torch.zeros(1, settings.context_length, dtype=torch.long, device=device)
-    _require("embed_dim", settings.embed_dim, model.encode_text(ids).shape[1])
+    _require("embed_dim", settings.embed_dim, built.encode_text(ids).shape[1])
     scale, _ = own_scale(model)
     if settings.logit_scale is not None and abs(scale / settings.logit_scale - 1.0) > 0.01:
         raise BadProfile(f"encoder.logit_scale is {settings.logit_scale}, the model's {scale:.2f}")
@@ -225,4 +228,5 @@ def token_counter(tokenizer: Tokenizer) -> Callable[[str], int]:
     """Return what counts the tokens of a sentence, start and end included, without a cut."""
     if isinstance(tokenizer, HFTokenizer):
         return lambda text: len(tokenizer.tokenizer(tokenizer.clean_fn(text)).input_ids)
-    return lambda text: len(tokenizer.encode(text)) + 2
+    own: Any = tokenizer
+    return lambda text: len(own.encode(text)) + 2

@@ -14,26 +14,35 @@ from textregion_ros.regions.settings import Profile
 
 
 class Encoder(Protocol):
-    """Brings images and texts into one space. How it looks at an image is its own affair.
+    """Brings images and texts into one space. How it looks at an image is its own affair."""
 
-    Attributes:
-        device: Where its networks run.
-        text: Texts -> vectors.
-        identity: Name and weights; tokens and vectors of another identity are not comparable.
-        score_scale: Of the score, see `grounding.relevancy`.
-        score_bias: Of the score where there are no negatives.
-        logit_scale: What makes cosines into the logits that `label` compares; 1 where these are
-            the cosines themselves.
-        logit_bias: What is then added; 0 where these are the cosines themselves.
-    """
+    @property
+    def device(self) -> torch.device:
+        """Where its networks run."""
 
-    device: torch.device
-    text: TextEncoder
-    identity: str
-    score_scale: float
-    score_bias: float
-    logit_scale: float
-    logit_bias: float
+    @property
+    def text(self) -> TextEncoder:
+        """Texts -> vectors."""
+
+    @property
+    def identity(self) -> str:
+        """Name and weights; tokens and vectors of another identity are not comparable."""
+
+    @property
+    def score_scale(self) -> float:
+        """Of the score, see `grounding.relevancy`."""
+
+    @property
+    def score_bias(self) -> float:
+        """Of the score where there are no negatives."""
+
+    @property
+    def logit_scale(self) -> float:
+        """What makes cosines into the logits that `label` compares; 1 where these are cosines."""
+
+    @property
+    def logit_bias(self) -> float:
+        """What is then added; 0 where these are cosines."""
 
     @property
     def has_dense(self) -> bool:

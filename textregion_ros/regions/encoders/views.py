@@ -80,7 +80,8 @@ def multi_resolution_views(
         float32 V×3×crop×crop.
     """
     size, mode = [crop_size, crop_size], InterpolationMode(interpolation)
-    parts = torch.stack([image[:, y, x] for y, x in windows(*image.shape[1:], crop_size)])
+    _, height, width = image.shape
+    parts = torch.stack([image[:, y, x] for y, x in windows(height, width, crop_size)])
     wholes = [
         TF.resize(image[None, :, :, columns], size, mode, antialias=True)
         for columns in strips(image.shape[2], global_views)

@@ -42,10 +42,11 @@ class Given:
         """
         if self.masks is None:
             raise BadQuery("this profile finds no masks of its own: give encode(rgb, masks=…)")
-        logits = np.stack([low_resolution(mask) for mask in self.masks] or [np.zeros((SIDE, SIDE))])
-        logits = torch.from_numpy(logits[: len(self.masks)]).half().to(self.device)
+        small = np.zeros((len(self.masks), SIDE, SIDE), np.float16)
+        for logits, mask in zip(small, self.masks, strict=True):
+            logits[:] = low_resolution(mask)
         groups = torch.arange(len(self.masks), device=self.device)
-        return Candidates(logits, groups, given=self.masks)
+        return Candidates(torch.from_numpy(small).to(self.device), groups, given=self.masks)
 
     def propose_at(
         self, features: Features, places: Tensor, size: tuple[int, int], watch: Stopwatch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -41,10 +42,10 @@ class TorchImageFeatures:
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Return feature maps, see `ImageFeatures`."""
-        encoded = self.sam2.forward_image(images)
-        _, flat, _, sizes = self.sam2._prepare_backbone_features(encoded)
-        if self.sam2.directly_add_no_mem_embed:
-            flat[-1] = flat[-1] + self.sam2.no_mem_embed
+        sam2: Any = self.sam2
+        _, flat, _, sizes = sam2._prepare_backbone_features(sam2.forward_image(images))
+        if sam2.directly_add_no_mem_embed:
+            flat[-1] = flat[-1] + sam2.no_mem_embed
         return [
             level.permute(1, 2, 0).unflatten(2, size)
             for level, size in zip(flat, sizes, strict=True)
@@ -70,9 +71,10 @@ class TorchPointMasks:
     @classmethod
     def within(cls, sam2: nn.Module, budget_bytes: int) -> TorchPointMasks:
         """Return a decoder whose working memory stays within a budget."""
-        side = sam2.sam_image_embedding_size
+        model: Any = sam2
+        side = model.sam_image_embedding_size
         # Image tokens and their projections, and the upscaled embedding with its activations.
-        per_point = 4 * side * side * sam2.hidden_dim * 24
+        per_point = 4 * side * side * model.hidden_dim * 24
         return cls(sam2, max(1, budget_bytes // per_point))
 
     def __call__(
@@ -80,7 +82,8 @@ class TorchPointMasks:
     ) -> tuple[Tensor, Tensor]:
         """Return three masks for each point, see `PointMasks`."""
         decoder = ImageDecoder(self.sam2, features)
-        count, side = len(points), 4 * self.sam2.sam_image_embedding_size
+        sam2: Any = self.sam2
+        count, side = len(points), 4 * sam2.sam_image_embedding_size
         if self.fill and count % self.chunk:
             points = torch.cat([points, points[:1].expand(-count % self.chunk, -1)])
         logits = points.new_empty(len(points), 3, side, side, dtype=torch.float16)
@@ -126,7 +129,8 @@ class Sam2Proposer:
         device = next(sam2.parameters()).device
         budget = DECODER_BYTES.get(device.type, DECODER_BYTES["cpu"])
         masks = TorchPointMasks.within(sam2, budget)
-        return cls(TorchImageFeatures(sam2), masks, settings, sam2.image_size, precision)
+        model: Any = sam2
+        return cls(TorchImageFeatures(sam2), masks, settings, model.image_size, precision)
 
     def prepare(self, image: Tensor) -> Features:
         """Return SAM 2's feature maps of an image float32 3×h×w in 0..1."""

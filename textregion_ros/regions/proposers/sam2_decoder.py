@@ -9,6 +9,7 @@ are made only for prompts that can pass the IoU filter, and pixels stay channels
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,9 +28,10 @@ class ImageDecoder:
             sam2: The whole model.
             features: Maps 1×C×h×w of the image, finest first.
         """
-        self.decoder = sam2.sam_mask_decoder
-        self.prompts = sam2.sam_prompt_encoder
-        self.size = tuple(features[-1].shape[2:])
+        model: Any = sam2
+        self.decoder = model.sam_mask_decoder
+        self.prompts = model.sam_prompt_encoder
+        self.size = (features[-1].shape[2], features[-1].shape[3])
         self.fine = [_nested(level, self.size) for level in features[:-1]]
         dense = self.prompts.no_mask_embed.weight[0]
         self.image = features[-1].flatten(2).transpose(1, 2) + dense  # 1×N×C
@@ -145,7 +147,7 @@ class ImageDecoder:
         )
 
 
-def _read(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _read(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attend with several heads to projected inputs; inputs of batch 1 serve every prompt."""
     shape = query.shape
     if len(key) == 1:  # all prompts' tokens ask the one image together
@@ -157,7 +159,7 @@ def _read(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Te
     return attention.out_proj(answer.reshape(shape))
 
 
-def _answer(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _answer(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Do the same for many queries and a few keys: as large products, queries innermost.
 
     Keys and values are spread over heads×tokens rows, each zero outside its own head.
@@ -175,7 +177,8 @@ def _answer(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> 
 def _transposed_conv(pixels: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
     """Convolve …×C, transposed, 2×2 with stride 2: …×4×C', the 2×2 pixels row by row."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    return F.linear(pixels, weight, layer.bias.repeat(4)).unflatten(-1, (4, -1))
+    bias = None if layer.bias is None else layer.bias.repeat(4)
+    return F.linear(pixels, weight, bias).unflatten(-1, (4, -1))
 
 
 def _nested(level: Tensor, size: tuple[int, int]) -> Tensor:
