@@ -113,7 +113,7 @@ def profiles() -> None:
             sizes = [f"[b]{s}[/b]" if s == sam2.use else s for s in sam2.sizes] if sam2 else []
             table.add_row(
                 profile.name,
-                encoder.model or encoder.config.file,
+                encoder.model or (encoder.config.file if encoder.config else ""),
                 " ".join(sizes),
                 f"{profile.threshold:g}",
                 weights_state(profile),

@@ -92,7 +92,7 @@ class Protocol:
             profile,
             proposals=replace(profile.proposals, **self.proposals),
             encoder=replace(profile.encoder, **self.encoder, **clip),
-            sam2=replace(profile.sam2, **self.sam2),
+            sam2=replace(profile.sam2, **self.sam2) if profile.sam2 else None,
         )
 
 

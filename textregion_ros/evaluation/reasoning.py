@@ -144,11 +144,11 @@ def draw_target(shapes: list[dict[str, Any]], size: tuple[int, int]) -> np.ndarr
 
 def _polygon(points: list[list[float]], size: tuple[int, int]) -> np.ndarray:
     """Mask H×W: the polygon with its outline."""
-    corners, mask = np.array([points]).astype(np.int32), np.zeros(size, np.uint8)
-    if corners.ndim != 3 or corners.shape[2] != 2:
+    corners, mask = np.array(points).astype(np.int32), np.zeros(size, np.uint8)
+    if corners.ndim != 2 or corners.shape[1] != 2:
         raise ValueError("a shape has no points x y")
-    cv2.polylines(mask, corners, True, 1, 1)
-    cv2.fillPoly(mask, corners, 1)
+    cv2.polylines(mask, [corners], True, 1, 1)
+    cv2.fillPoly(mask, [corners], 1)
     return mask.astype(bool)
 
 

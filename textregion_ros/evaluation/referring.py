@@ -66,14 +66,14 @@ class Referring:
         answers = []
         for expression in picture.expressions:
             box = self._box(frame, expression.text)
-            answer = {"text": expression.text, "box": box, "right": is_right(box, expression.gold)}
+            answer: dict[str, Any] = {"text": expression.text, "box": box, "right": is_right(box, expression.gold)}
             if self.detected:
                 snapped = snap(box, picture.detections)
                 answer |= {"snapped": snapped, "snapped_right": is_right(snapped, expression.gold)}
             answers.append(answer)
         return {"answers": answers}
 
-    def _box(self, frame: EncodedFrame, text: str) -> list[int] | None:
+    def _box(self, frame: EncodedFrame, text: str) -> FloatBox | None:
         """The box of the largest piece of the region whose token is nearest to the text."""
         if not len(frame.tokens):
             return None
@@ -106,9 +106,9 @@ def largest_piece(mask: np.ndarray) -> np.ndarray:
     return pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
 
 
-def box_of(mask: np.ndarray) -> list[int] | None:
+def box_of(mask: np.ndarray) -> FloatBox | None:
     """Box x y w h of a mask, the last column and row not counted; None where it is empty."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None
     left, top = int(columns[0]), int(rows[0])

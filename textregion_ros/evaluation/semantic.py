@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Semantic:
         }
 
     @property
-    def uncovered(self) -> str:
+    def uncovered(self) -> Literal["first", "dense"]:
         """The label of pixels in no region: published with dense features where there are any."""
         return "dense" if self.model.encoder.has_dense else "first"
 
