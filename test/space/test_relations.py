@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from test.support.block_scenes import make_scene
 from test.support.block_truth import QUESTIONS, ask
-
 from textregion_ros.space.orders import ORDERS, order
 from textregion_ros.space.placement import Layout, Placement
 from textregion_ros.space.relations import RELATIONS, measure

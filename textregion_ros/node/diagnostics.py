@@ -12,7 +12,7 @@ from textregion_ros.node import memory
 from textregion_ros.node.cameras import WARN_PERIOD, Camera
 from textregion_ros.node.engine import Engine, Timings
 from textregion_ros.node.jobs import Model
-from textregion_ros.node.parameters import value
+from textregion_ros.node.parameters import flag, number, text
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -54,7 +54,7 @@ class Diagnostics:
             name=f"{self._node.get_fully_qualified_name()}: {name}",
             level=level,
             message=sentence,
-            hardware_id=str(value(self._node, "profile")),
+            hardware_id=text(self._node, "profile"),
             values=[KeyValue(key=key, value=_text(entry)) for key, entry in values.items()],
         )
 
@@ -67,8 +67,8 @@ class Diagnostics:
         elif worker and worker.is_failing:
             level, sentence = ERROR, f"the last work failed: {worker.last_error}"
         values = {
-            "profile": value(self._node, "profile"),
-            "device": str(getattr(self.model, "device", value(self._node, "device"))),
+            "profile": text(self._node, "profile"),
+            "device": str(getattr(self.model, "device", text(self._node, "device"))),
             "compiled in (s)": "not compiled" if seconds is None else seconds,
             "frames encoded": scenes.count if scenes else 0,
             "frames kept": len(scenes.kept) if scenes else 0,
@@ -107,12 +107,12 @@ class Diagnostics:
 
     def _silence(self, camera: Camera, topic: str, now: float) -> str:
         """Say, and log now and then, that no images come; empty where they do."""
-        seconds, limit = now - camera.last_image, value(self._node, "image_timeout")
+        seconds, limit = now - camera.last_image, number(self._node, "image_timeout")
         if not limit or seconds < limit:
             self._warned.pop(topic, None)
             return "" if camera.images else "no image has come yet"
         publishers = self._node.count_publishers(topic)
-        reliability = "reliable" if value(self._node, "reliable") else "best effort"
+        reliability = "reliable" if flag(self._node, "reliable") else "best effort"
         why = (
             "nobody publishes there"
             if not publishers

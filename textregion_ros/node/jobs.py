@@ -30,6 +30,9 @@ class Model(Protocol):
     def identity(self) -> str:
         """Name of the encoder."""
 
+    def compile(self, image_size: tuple[int, int]) -> float | None:
+        """Compile the networks for images of (H, W); return the seconds, None where it failed."""
+
     def encode(self, rgb: np.ndarray) -> Scene:
         """Return the scene of an image, uint8 H×W×3."""
 

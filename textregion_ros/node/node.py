@@ -28,13 +28,16 @@ from textregion_ros.node.outputs import Outputs
 from textregion_ros.node.parameters import (
     completed,
     declare_parameters,
+    flag,
     judge,
     limits,
     model_settings,
+    number,
     size,
     strings,
+    text,
     texts_in,
-    value,
+    whole,
 )
 from textregion_ros.node.pending import Pending
 from textregion_ros.node.scenes import KeptFrames, Scenes
@@ -70,7 +73,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         self._engine = Engine(lambda: self.get_clock().now().nanoseconds)
         self._standing = StandingWork(
             self._engine,
-            Settings(partial(completed, self), partial(value, self, "max_rate")),
+            Settings(partial(completed, self), partial(number, self, "max_rate")),
             self._standing_failed,
         )
         self._inputs = Inputs()
@@ -78,13 +81,12 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         self._topics: dict[str, str] = {}
         self._autostart: Timer | None = None
         self._failures = Failures(self)
-        self._query_services: Services | None = None
         self.pending = Pending()
-        self.add_on_set_parameters_callback(self._on_set_parameters)
         declare_parameters(self)
         self._query_services = Services(
             self, self._engine, self._standing, self._failures, self.pending, self._free
         )
+        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = Diagnostics(self, self._engine)
         if DETECTIONS.kind is None:
             self.get_logger().info("without vision_msgs there is no ~/detections")
@@ -99,7 +101,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         )
         group = MutuallyExclusiveCallbackGroup()
         self.create_timer(1.0, self._on_second, callback_group=group, clock=steady)
-        if value(self, "autostart"):
+        if flag(self, "autostart"):
             self._engine.gate.shut(LOADING, passing=True)
             self._autostart = self.create_timer(
                 0.0, self._on_autostart, MutuallyExclusiveCallbackGroup(), clock=steady
@@ -116,10 +118,10 @@ class TextRegionNode(LifecycleNodeMixin, Node):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model. Fails where it cannot be loaded, and the log says why."""
         settings = model_settings(self)
-        kept = KeptFrames(value(self, "kept_frames"), value(self, "kept_mib") << 20)
+        kept = KeptFrames(whole(self, "kept_frames"), whole(self, "kept_mib") << 20)
         try:
             model = self._engine.load(
-                partial(self._load, settings), Scenes(kept, value(self, "static_threshold"))
+                partial(self._load, settings), Scenes(kept, number(self, "static_threshold"))
             )
         except LoadingStopped:
             return FAILURE
@@ -131,7 +133,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         self._diagnostics.load_error, self._diagnostics.model = "", model
         self._query_services.drop_bad_queries()
         self._inputs = Inputs(
-            value(self, "transport"), value(self, "depth_transport"), value(self, "reliable")
+            text(self, "transport"), text(self, "depth_transport"), flag(self, "reliable")
         )
         cameras = strings(self, "cameras") or ("",)
         self._topics = {name: self._inputs.topic(self, name) for name in cameras}
@@ -162,7 +164,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras, and answer."""
-        tolerance = round(value(self, "depth_tolerance") * SECOND)
+        tolerance = round(number(self, "depth_tolerance") * SECOND)
         warn, most = self.get_logger().warning, limits(self).image_pixels
         cameras = {name: Camera(name, tolerance, warn, most) for name in self._topics}
         self._diagnostics.forget()
@@ -244,7 +246,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         try:
             result = judge(self, parameters, self._engine.worker is not None)
             for parameter in parameters:
-                if result.successful and parameter.name == "queries" and self._query_services:
+                if result.successful and parameter.name == "queries":
                     self._query_services.replace_queries(Query(texts_in(parameter)))
             return result
         except Exception as error:  # it would end the node

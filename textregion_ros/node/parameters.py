@@ -26,9 +26,6 @@ NUMBERS = Parameter.Type.INTEGER_ARRAY
 CAMERA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-Value = bool | int | float | str | list[str] | list[int]
-
-
 @dataclass(frozen=True)
 class Setting:
     """One parameter.
@@ -248,21 +245,37 @@ def texts_in(parameter: Parameter) -> tuple[str, ...]:
 
 def size(node: Node, name: str) -> tuple[int, int] | None:
     """Return height and width; None where they were not set."""
-    return tuple(node.get_parameter_or(name).value or ()) or None
+    numbers = tuple(node.get_parameter_or(name).value or ())
+    return (int(numbers[0]), int(numbers[1])) if numbers else None
 
 
-def value(node: Node, name: str) -> Value:
-    """Return the value of a parameter as it is now."""
-    return node.get_parameter(name).value
+def text(node: Node, name: str) -> str:
+    """Return the value of a text parameter as it is now."""
+    return str(node.get_parameter(name).value)
+
+
+def flag(node: Node, name: str) -> bool:
+    """Return the value of a parameter that is true or false, as it is now."""
+    return bool(node.get_parameter(name).value)
+
+
+def whole(node: Node, name: str) -> int:
+    """Return the value of a whole number as it is now."""
+    return int(node.get_parameter(name).value)
+
+
+def number(node: Node, name: str) -> float:
+    """Return the value of a number as it is now."""
+    return float(node.get_parameter(name).value)
 
 
 def model_settings(node: Node) -> ModelSettings:
     """Return which model the parameters ask for."""
     return ModelSettings(
-        value(node, "profile"),
-        value(node, "device"),
-        value(node, "sam2") or None,
-        value(node, "threads"),
+        text(node, "profile"),
+        text(node, "device"),
+        text(node, "sam2") or None,
+        whole(node, "threads"),
     )
 
 
@@ -304,20 +317,20 @@ class Limits:
 def limits(node: Node) -> Limits:
     """Return what the parameters allow now."""
     return Limits(
-        value(node, "max_timeout"),
-        value(node, "max_texts"),
-        value(node, "max_text_length"),
-        value(node, "max_image_pixels"),
-        value(node, "max_reply_mib") << 20,
+        number(node, "max_timeout"),
+        whole(node, "max_texts"),
+        whole(node, "max_text_length"),
+        whole(node, "max_image_pixels"),
+        whole(node, "max_reply_mib") << 20,
     )
 
 
 def completed(node: Node, query: Query) -> Query:
     """Return a query with what the parameters say now, where it leaves something open."""
-    threshold = value(node, "threshold")
+    threshold = number(node, "threshold")
     return query.completed(
         strings(node, "negatives"),
         threshold if threshold >= 0.0 else None,
-        value(node, "top_k"),
-        value(node, "language"),
+        whole(node, "top_k"),
+        flag(node, "language"),
     )

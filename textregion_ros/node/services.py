@@ -19,7 +19,7 @@ from textregion_ros.node.conversions import messages, requests
 from textregion_ros.node.engine import Engine
 from textregion_ros.node.failures import Failures
 from textregion_ros.node.frames import Freshness, Picture
-from textregion_ros.node.parameters import completed, limits, strings, value
+from textregion_ros.node.parameters import completed, flag, limits, strings
 from textregion_ros.node.pending import Pending
 from textregion_ros.node.standing import StandingWork
 
@@ -99,7 +99,7 @@ class Services:
             ),
             min(requests.seconds(request.timeout, "timeout"), allowed.timeout),
             allowed.timeout,
-            guided=bool(value(self._node, "guided")) and is_new,
+            guided=flag(self._node, "guided") and is_new,
         )
         if not request.without_masks:
             self._check_size(found, allowed.reply_bytes)
