@@ -53,10 +53,10 @@ def domain():
 class Program:
     """A robot program: a context and a node that nobody spins."""
 
-    def __init__(self, domain):
+    def __init__(self, domain, name="program"):
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.node = Node("program", context=self.context)
+        self.node = Node(name, context=self.context)
 
     def close(self):
         self.node.destroy_node()
@@ -87,7 +87,7 @@ def node(shared_node):
 @pytest.fixture(scope="module")
 def shared_client(domain, shared_node):
     """A client that has found the node."""
-    program = Program(domain)
+    program = Program(domain, "shared_program")
     with TextRegionClient(program.node) as made:
         made.find("red mug", timeout=120.0)
         made.set_queries([], timeout=120.0)
