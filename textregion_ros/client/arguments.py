@@ -21,7 +21,7 @@ from std_msgs.msg import Header
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.errors import BadImage, BadQuery, BadText
 from textregion_ros.core.query import Query
-from textregion_ros.core.text import shown
+from textregion_ros.core.text import one_line, shown
 from textregion_ros.node.conversions.depth import depth_message, info_message
 from textregion_ros.node.conversions.headers import (
     SECOND,
@@ -67,7 +67,8 @@ def node_name_of(value: object) -> str:
     try:
         validate_topic_name(f"{name}/query", is_service=True)
     except NameValidationException as error:
-        raise BadText(f"name {shown(name)} cannot be one: {error.error_msg}") from None
+        why = str(error).partition("\n")[0]
+        raise BadText(f"name {shown(name)} cannot be one: {one_line(why, 200)}") from None
     return name
 
 
