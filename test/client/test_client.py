@@ -52,10 +52,10 @@ def domain():
 class Program:
     """A robot program: a context and a node that nobody spins."""
 
-    def __init__(self, domain):
+    def __init__(self, domain, name="program"):
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.node = Node("program", context=self.context)
+        self.node = Node(name, context=self.context)
 
     def close(self):
         self.node.destroy_node()
@@ -86,7 +86,7 @@ def node(shared_node):
 @pytest.fixture(scope="module")
 def shared_client(domain, shared_node):
     """A client that has found the node."""
-    program = Program(domain)
+    program = Program(domain, "shared_program")
     with TextRegionClient(program.node) as made:
         made.find("red mug", timeout=120.0)
         made.set_queries([], timeout=120.0)
@@ -381,7 +381,9 @@ def lonely():
 
 
 @pytest.fixture
-def mortal(lonely):
+def mortal(lonely, monkeypatch):
+    # What a killed process leaves in shared memory can hide its successor: eProsima/Fast-DDS#5053.
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
     node = Killed(lonely)
     yield node
     node.kill()

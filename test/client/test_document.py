@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from textregion_ros.node import client
-from textregion_ros.node.client import Pose
+from textregion_ros import client
+from textregion_ros.client import FindOptions, Pose, TextRegionClient
+from textregion_ros.core.errors import FAILURES
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/client.md").read_text()
 
@@ -42,9 +43,21 @@ def test_a_turned_box_gives_the_same_grasp_turned(grasp):
     assert width == 0.04
 
 
-def test_the_names_of_the_document_are_the_clients():
-    names = set(re.findall(r"`(\w+)`", DOCUMENT))
-    types = {"Grounding", "Answer", "StandingQueries", "Region", "Pose", "TextRegionClient"}
-    errors = {"NoImage", "Stale", "BadRequest", "NotReady", "Timeout", "NodeError", "Unavailable"}
-    assert types | errors | {"QueryFailed", "to_answer"} <= names
-    assert all(hasattr(client, name) for name in types | errors)
+NAMES = set(re.findall(r"`(\w+)`", DOCUMENT))
+
+
+def test_everything_that_the_client_offers_is_in_the_document():
+    calls = {name for name in vars(TextRegionClient) if not name.startswith("_")} - {"close"}
+    assert calls <= set(re.findall(r"`(\w+)", DOCUMENT))
+    assert set(FindOptions.__annotations__) <= NAMES
+    assert {failure.__name__ for failure in FAILURES.values()} | {"Unavailable"} <= NAMES
+    assert {"to_answer", "to_standing_queries", "QueryFailed"} <= NAMES
+
+
+def test_the_fields_of_the_document_are_there():
+    for kind in ("Grounding", "Answer", "Embedding", "Region", "Pose", "ImageHeader"):
+        (row,) = re.findall(rf"^\|(?: [^|]*\|)? `{kind}`.*$", DOCUMENT, re.MULTILINE)
+        fields = set(re.findall(r"`([a-z]\w*)`", row))
+        known = {*dir(getattr(client, kind)), *getattr(client, kind).__dataclass_fields__}
+        assert fields
+        assert fields <= known

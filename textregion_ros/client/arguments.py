@@ -12,14 +12,16 @@ from typing import Union
 
 import builtin_interfaces.msg
 import numpy as np
+from rclpy.exceptions import NameValidationException
 from rclpy.time import Time
+from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from textregion_ros.core.camera import Intrinsics
 from textregion_ros.core.errors import BadImage, BadQuery, BadText
 from textregion_ros.core.query import Query
-from textregion_ros.core.text import shown
+from textregion_ros.core.text import one_line, shown
 from textregion_ros.node.conversions.depth import depth_message, info_message
 from textregion_ros.node.conversions.headers import (
     SECOND,
@@ -52,6 +54,22 @@ def text_of(value: object, name: str) -> str:
     except UnicodeEncodeError:
         raise BadText(f"{name} is not valid Unicode: {shown(text)}") from None
     return text
+
+
+def node_name_of(value: object) -> str:
+    """Return the name of a node, as a program's node may give it.
+
+    Raises:
+        TypeError: It is no str.
+        BadText: ROS allows no such name.
+    """
+    name = text_of(value, "name")
+    try:
+        validate_topic_name(f"{name}/query", is_service=True)
+    except NameValidationException as error:
+        why = str(error).partition("\n")[0]
+        raise BadText(f"name {shown(name)} cannot be one: {one_line(why, 200)}") from None
+    return name
 
 
 def texts_of(values: object, name: str) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class TextRegionClient:
         """
         if not isinstance(node, Node):
             raise TypeError(f"node is a {type(node).__name__} and must be a node of rclpy")
-        name = arguments.text_of(name, "name")
+        name = arguments.node_name_of(name)
         self._connection = Connection(node)
         try:
             self._query = self._connection.client(QueryService, f"{name}/query")
