@@ -114,6 +114,12 @@ def test_a_text_with_an_unknown_word_is_not_found_and_says_so(model, scene):
     assert strange.unknown == ("zyzzyva",)
 
 
+def test_an_unknown_word_is_named_where_there_is_no_region_either(model):
+    empty = model.encode(np.zeros((8, 8, 3), np.uint8), masks=np.zeros((0, 8, 8), bool))
+    (answer,) = model.ground(empty, ["zyzzyva"], threshold=0)
+    assert (answer.found, answer.unknown) == (False, ("zyzzyva",))
+
+
 def test_what_an_encoder_cannot_do_is_asked_of_it(model):
     with pytest.raises(BadQuery, match="colours has no dense features"):
         model.encode(np.zeros((8, 8, 3), np.uint8), dense=True)

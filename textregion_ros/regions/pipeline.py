@@ -30,6 +30,7 @@ from textregion_ros.regions.proposers.prompts import peaks
 from textregion_ros.regions.referring import refer
 from textregion_ros.regions.settings import Profile
 from textregion_ros.regions.stopwatch import Stopwatch
+from textregion_ros.space import space_of
 
 
 class TextRegion:
@@ -266,18 +267,17 @@ class TextRegion:
         Query((), threshold=threshold, top_k=top_k).check_standing()
         self._check_scene(scene)
         texts, against = self._check_texts(texts, negatives)
-        if not len(scene):
-            return [grounding.no_answer(scene, text) for text in texts]
         readings = [read(text) if language else whole(text) for text in texts]
         asked = [
             (text,) if reading.plain else reading.noun_phrases()
             for text, reading in zip(texts, readings, strict=True)
         ]
-        scores = self._scores_of(scene, list(dict.fromkeys(chain(*asked))), against)
+        phrases = list(dict.fromkeys(chain(*asked)))
+        scores = self._scores_of(scene, phrases, against) if len(scene) else {}
         answers = []
         for text, reading, names in zip(texts, readings, asked, strict=True):
             unknown = tuple(dict.fromkeys(chain(*map(self.encoder.text.unknown, names))))
-            if unknown:
+            if unknown or not len(scene):
                 answers.append(grounding.no_answer(scene, text, unknown))
             elif reading.plain:
                 answers.append(grounding.answer(scene, text, scores[text], threshold, top_k))
@@ -375,8 +375,6 @@ class TextRegion:
             return observation, None
         if intrinsics is None:
             raise BadImage("depth needs the intrinsics of its camera")
-        from textregion_ros.space import space_of  # only who gives depth needs it
-
         return observation, space_of(depth, intrinsics, observation.image_size)
 
     def _fill(self, image: PreparedImage, proposer: Proposer, watch: Stopwatch) -> EncodedFrame:
