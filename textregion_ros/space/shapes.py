@@ -64,22 +64,16 @@ def region_shape(
         # Before small parts are left out: a strip of table is no gap to be filled.
         smooth = cv2.medianBlur(filled_depth(depth, kept), 5)
         raised = _raised(rays, smooth[inside], kept[inside], table)
+        kept[rows[~raised], columns[~raised]] = False
         rays, rows, columns = rays[raised], rows[raised], columns[raised]
-        kept &= _at(rows, columns, kept.shape)
-    kept = large_parts(depth, kept, intrinsics)
+    kept, filled = large_parts(depth, kept, intrinsics)
     on = kept[rows, columns]
     if on.sum() < MIN_POINTS:
         return None
-    points = rays * filled_depth(depth, kept)[rows, columns, None]
+    points = rays * filled[rows, columns, None]
     centroid = points.mean(0, dtype=np.float64)
     pixels = (rows + top) * intrinsics.width + columns + left
     return _shape(points[on], pixels[on].astype(np.int32), centroid, table)
-
-
-def _at(rows: np.ndarray, columns: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    mask = np.zeros(size, bool)
-    mask[rows, columns] = True
-    return mask
 
 
 def _check_box(crop: np.ndarray, box: Box, image_size: tuple[int, ...]) -> None:

@@ -46,7 +46,9 @@ def find_surface(
     return kept if kept.sum() >= max(MIN_COVERAGE * inside.sum(), MIN_POINTS) else None
 
 
-def large_parts(depth: np.ndarray, kept: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
+def large_parts(
+    depth: np.ndarray, kept: np.ndarray, intrinsics: Intrinsics
+) -> tuple[np.ndarray, np.ndarray]:
     """Leave out small parts apart from the rest in depth, as flying pixels make.
 
     Args:
@@ -55,14 +57,18 @@ def large_parts(depth: np.ndarray, kept: np.ndarray, intrinsics: Intrinsics) -> 
         intrinsics: The camera; only its focal lengths are used.
 
     Returns:
-        bool h×w, those of the pixels that are in a part with enough of them.
+        Those of the pixels that are in a part with enough of them, bool h×w, and the depth filled
+        from them, as `filled_depth` does.
     """
-    if not kept.any():
-        return kept
     # Filled, so that holes and what stands before an object do not tear it apart.
-    parts = _parts(filled_depth(depth, kept), _tolerance(intrinsics))
+    filled = filled_depth(depth, kept)
+    parts = _parts(filled, _tolerance(intrinsics))
     sizes = np.bincount(parts[kept], minlength=parts.max() + 1)
-    return kept & (sizes >= min(MIN_PART * kept.sum(), MIN_PART_PIXELS))[parts]
+    small = kept & (sizes < min(MIN_PART * kept.sum(), MIN_PART_PIXELS))[parts]
+    if not small.any():
+        return kept, filled
+    kept = kept & ~small
+    return kept, filled_depth(depth, kept)
 
 
 def filled_depth(depth: np.ndarray, kept: np.ndarray) -> np.ndarray:
