@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from test.support.block_scenes import KINDS
 
+from test.support.block_scenes import KINDS
 from textregion_ros.language import read
 from textregion_ros.language.resolving import resolve
 
