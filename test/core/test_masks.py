@@ -2,16 +2,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from textregion_ros.core.boxes import box_iou, mask_box, union_box
 from textregion_ros.core.masks import cut_mask, mask_boxes, mask_iou, whole_mask
 
 BOX = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(1, 30), st.integers(1, 30))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
 def test_masks_and_boxes_are_those_of_the_resized_logits(side, h, w, seed):
     masks = np.random.default_rng(seed).normal(-1, 1, (4, side, side)).astype(np.float16)

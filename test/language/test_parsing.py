@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textregion_ros.language import (
@@ -113,7 +113,6 @@ def test_any_text_has_one_reading(text):
     assert not reading.whole or reading.head.text == " ".join(text.split())
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=14))
 def test_any_words_of_the_grammar_have_a_reading(words):
     text = " ".join(words)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textregion_ros.language import read
@@ -232,7 +232,6 @@ SENTENCES = [
 ]
 
 
-@settings(deadline=None)
 @given(
     sentence=st.sampled_from(SENTENCES),
     boxes=st.lists(st.tuples(*[st.integers(0, 200)] * 4), max_size=9),

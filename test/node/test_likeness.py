@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from textregion_ros.node.likeness import BLOCKS, blocks, difference
 
 seeds = st.integers(0, 2**31)
@@ -20,7 +21,7 @@ def differ(first, second):
     return difference(blocks(first), blocks(second))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 200), st.integers(1, 200), seeds)
 def test_an_image_does_not_differ_from_itself_and_the_order_does_not_matter(h, w, seed):
     rng = np.random.default_rng(seed)
@@ -31,7 +32,7 @@ def test_an_image_does_not_differ_from_itself_and_the_order_does_not_matter(h, w
     assert max(blocks(first).shape[:2]) <= BLOCKS
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seeds, st.floats(0.0, 5.0))
 def test_sensor_noise_counts_little(picture, seed, sigma):
     rng = np.random.default_rng(seed)
@@ -39,7 +40,7 @@ def test_sensor_noise_counts_little(picture, seed, sigma):
     assert differ(*(part.clip(0, 255).round().astype(np.uint8) for part in noisy)) < 8
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.tuples(*[st.floats(0.85, 1.0)] * 3))
 def test_exposure_and_white_balance_count_little(picture, gains):
     changed = (picture * gains).astype(np.uint8)
@@ -47,7 +48,7 @@ def test_exposure_and_white_balance_count_little(picture, gains):
     assert differ(changed, picture) < 8
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 466), st.integers(0, 498), st.integers(0, 2), seeds)
 def test_a_small_object_of_one_colour_is_seen_anywhere(picture, y, x, channel, seed):
     noise = np.random.default_rng(seed).normal(0, 3, picture.shape)

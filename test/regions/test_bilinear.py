@@ -1,14 +1,15 @@
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from textregion_ros.regions.bilinear import make_taps, sample, sample_weights
 
 SIDE = st.integers(1, 40)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 2**31))
 def test_sampling_everywhere_is_the_resize(h, w, to_h, to_w, seed):
     maps = torch.randn(2, h, w, generator=torch.Generator().manual_seed(seed))
@@ -20,7 +21,7 @@ def test_sampling_everywhere_is_the_resize(h, w, to_h, to_w, seed):
     torch.testing.assert_close(part, resized[:, to_h // 2 :, :1])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(SIDE, SIDE, st.integers(0, 2**31))
 def test_weights_give_the_sum_over_the_resized_axis(source, target, seed):
     line = torch.rand(source, generator=torch.Generator().manual_seed(seed))

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from textregion_ros.regions.bilinear import make_taps, sample
 from textregion_ros.regions.proposers.candidates import (
     Passed,
@@ -44,7 +45,7 @@ def smooth_masks(count, side, seed):
     return (6 * torch.nn.functional.avg_pool2d(noise, 5, 1, 2)[:, 0]).clamp(0, 3)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(2, 12), st.integers(1, 50), st.integers(1, 50), st.integers(0, 2**31))
 def test_min_sums_are_those_of_the_resized_masks(side, h, w, seed):
     soft = smooth_masks(5, side, seed)
@@ -121,7 +122,7 @@ def test_strays_are_taken_out_of_masks_and_boxes():
     assert passing(logits, ious, small).boxes.tolist() == [[6, 6, 29, 29]]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.floats(0, 1), st.floats(0.2, 0.8), st.integers(0, 2**31))
 def test_every_part_that_is_left_is_large_enough(share, filled, seed):
     logits = torch.rand(3, 9, 13, generator=torch.Generator().manual_seed(seed)) - 1 + filled
@@ -148,7 +149,7 @@ def test_stability_is_the_ratio_of_two_areas():
     assert stability(logits, 1.0).tolist() == pytest.approx([2 / 3])
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**31))
 def test_boxes_hold_exactly_their_masks(h, w, seed):
     masks = torch.rand(3, h, w, generator=torch.Generator().manual_seed(seed)) > 0.9

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -95,7 +95,6 @@ def test_near_duplicates_of_a_better_region_are_left_out():
     assert [region.id for region in found.regions] == [1, 2]
 
 
-@settings(deadline=None)
 @given(
     arrays(np.float32, st.integers(1, 12), elements=st.floats(0, 1, width=32)), st.integers(0, 5)
 )

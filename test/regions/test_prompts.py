@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from test.support.examples import examples
 from textregion_ros.regions.proposers.prompts import lattice, peaks
 from textregion_ros.regions.proposers.sam2 import STEPS, Sam2Proposer
 from textregion_ros.regions.stopwatch import Stopwatch
@@ -42,7 +43,7 @@ def asked_of(model, world):
 rectangles = st.lists(st.tuples(*[st.integers(0, SIDE)] * 4), max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(rectangles)
 def test_every_region_that_the_grid_meets_is_found(model, rectangles):
     labels = torch.zeros(SIDE, SIDE, dtype=torch.long)
@@ -87,7 +88,7 @@ def test_peaks_are_the_highest_maxima_of_each_text():
     assert not any(abs(x - 12.5) <= 1 and abs(y - 1.5) <= 1 for x, y in more)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 30))
 def test_there_is_a_peak_for_every_text_and_no_more_than_asked_for(texts, h, w, count):
     relevance = torch.randn(texts, h, w)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textregion_ros.regions.encoders import views
@@ -11,7 +11,6 @@ from textregion_ros.regions.encoders import views
 SIDE = st.integers(1, 4000)
 
 
-@settings(deadline=None)
 @given(SIDE, SIDE)
 def test_the_rescaled_size_fits_and_keeps_the_aspect(h, w):
     height, width = views.rescaled_size(h, w, (2016, 672))
@@ -35,7 +34,6 @@ def test_the_sizes_of_the_method(size, rescaled, counts):
     assert views.window_counts(*rescaled, 336) == counts
 
 
-@settings(deadline=None)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(40, 300))
 def test_windows_are_equal_inside_and_cover_the_image(h, w, crop):
     rows, columns = views.window_counts(h, w, crop)

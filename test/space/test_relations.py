@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from test.support.block_scenes import make_scene
@@ -77,7 +77,6 @@ def values(name, layout):
     return measure(name, layout, *anchors)
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from(sorted(RELATIONS)), boxes=BOXES, solids=SOLIDS, known=st.booleans())
 def test_values_are_soft_and_finite(name, boxes, solids, known):
     layout = solid_layout(solids) if known else flat_layout(boxes)
@@ -87,7 +86,6 @@ def test_values_are_soft_and_finite(name, boxes, solids, known):
     assert flat.all() == (not known and RELATIONS[name].solid is not None)
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from(sorted(OPPOSITES)), boxes=BOXES)
 def test_opposites_mirror_each_other(name, boxes):
     layout = flat_layout(boxes)
@@ -96,7 +94,6 @@ def test_opposites_mirror_each_other(name, boxes):
     assert (np.minimum(one, other) == 0).all()
 
 
-@settings(deadline=None)
 @given(boxes=BOXES, move=st.tuples(st.integers(0, 500), st.integers(0, 500)))
 def test_where_the_picture_is_cut_changes_nothing(boxes, move):
     moved = [(x + move[0], y + move[1], w, h) for x, y, w, h in boxes]
@@ -105,7 +102,6 @@ def test_where_the_picture_is_cut_changes_nothing(boxes, move):
         assert np.allclose(one, other, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from(sorted(ORDERS)), solids=SOLIDS)
 def test_orders_are_finite_and_the_same_every_time(name, solids):
     layout = solid_layout(solids)
