@@ -14,9 +14,11 @@ import numpy as np
 from textregion_ros.space.placement import Layout
 from textregion_ros.space.relations import foot_flat
 
-# Places are told apart from so much of the things' own size on, sizes from such a ratio on.
+# Places are told apart from so much of the things' own size on, sizes from such a share on.
 PLACE = 0.25
 SIZE = 0.05
+# In a picture a far thing looks smaller: there it takes more.
+SIZE_FLAT = 0.15
 _LEAST = 1e-9
 
 Function = Callable[[Layout], np.ndarray]
@@ -74,22 +76,22 @@ def nearest_flat(things: Layout) -> np.ndarray:
 
 def largest(things: Layout) -> np.ndarray:
     """By the largest side of the upright box."""
-    return _by_size(np.sqrt(things.face))
+    return _by_size(np.sqrt(things.face), SIZE)
 
 
 def largest_flat(things: Layout) -> np.ndarray:
     """By the mask's area in the picture."""
-    return _by_size(np.sqrt(things.area))
+    return _by_size(np.sqrt(things.area), SIZE_FLAT)
 
 
 def tallest(things: Layout) -> np.ndarray:
     """By the extent along the vertical."""
-    return _by_size(things.y1 - things.y0)
+    return _by_size(things.y1 - things.y0, SIZE)
 
 
 def tallest_flat(things: Layout) -> np.ndarray:
     """By the box's height in the picture."""
-    return _by_size(things.bottom - things.top)
+    return _by_size(things.bottom - things.top, SIZE_FLAT)
 
 
 def middle(things: Layout) -> np.ndarray:
@@ -111,8 +113,8 @@ def _noticed(sizes: np.ndarray) -> float:
     return max(PLACE * float(np.median(sizes)), _LEAST) if len(sizes) else 1.0
 
 
-def _by_size(sizes: np.ndarray) -> np.ndarray:
-    return -np.log(np.maximum(sizes, _LEAST)) / SIZE
+def _by_size(sizes: np.ndarray, noticed: float) -> np.ndarray:
+    return -np.log(np.maximum(sizes, _LEAST)) / noticed
 
 
 ORDERS: dict[str, Order] = {

@@ -91,7 +91,7 @@ def direction(along: np.ndarray, across: np.ndarray, clear: np.ndarray) -> np.nd
 
 def left_of(thing: Layout, anchor: Layout) -> np.ndarray:
     """The mask's middle lies to the left, by at most 45° and not by 90° up or down."""
-    clear = _width(thing, anchor) / 8
+    clear = _width(thing, anchor) / 4
     return direction(anchor.u - thing.u, thing.v - anchor.v, clear)
 
 
@@ -159,7 +159,10 @@ def next_to(thing: Layout, anchor: Layout) -> np.ndarray:
 
 
 def next_to_flat(thing: Layout, anchor: Layout) -> np.ndarray:
-    """Less space between them in the picture than they measure, and neither in the other."""
+    """Less space between them in the picture than they measure, and neither in the other.
+
+    What is half hidden behind the other is next to it, and what stands on it looks the same.
+    """
     beside = 1.0 - np.maximum(_within_flat(thing, anchor), _within_flat(anchor, thing))
     return beside * _close(gap_flat(thing, anchor), _size_flat(thing, anchor))
 
