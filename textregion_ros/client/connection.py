@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any
 
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
@@ -19,8 +19,6 @@ GRACE = 1.0  # s; for the node's own word that the time is up to arrive
 LOOK = 0.1  # s; how often to look whether another node offers the service
 SOON = 0.02  # s; the same, while none does
 ANY = frozenset({b""})  # stands for servers that the middleware does not tell apart
-
-Request, Reply = TypeVar("Request"), TypeVar("Reply")
 
 
 class Connection:
@@ -62,9 +60,7 @@ class Connection:
         with self._using():
             return self._node.create_client(kind, self._program.resolve_service_name(name))
 
-    def call(
-        self, client: Client[Request, Reply], request_for: Callable[[float], Request], end: float
-    ) -> Reply:
+    def call(self, client: Client, request_for: Callable[[float], object], end: float) -> Any:
         """Ask every node that offers the service, or comes to offer it, and wait for a reply.
 
         A node that was killed counts as there for some 20 s, and what it is sent is lost. So the
@@ -80,7 +76,7 @@ class Connection:
             Unavailable: No node offers the service, or the client is closed.
         """
         arrived = threading.Event()
-        sent: list[Future[Reply]] = []
+        sent: list[Future] = []
         asked: frozenset[bytes] = frozenset()
         try:
             while not arrived.is_set():
@@ -98,9 +94,7 @@ class Connection:
                 for future in sent:
                     client.remove_pending_request(future)
 
-    def _send(
-        self, client: Client[Request, Reply], request: Request, arrived: threading.Event
-    ) -> Future[Reply]:
+    def _send(self, client: Client, request: object, arrived: threading.Event) -> Future:
         with self._using():
             future = client.call_async(request)
             future.add_done_callback(lambda _: arrived.set())

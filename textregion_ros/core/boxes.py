@@ -31,7 +31,7 @@ def union_box(boxes: Sequence[Box]) -> Box | None:
 
 def mask_box(mask: np.ndarray) -> Box:
     """Return the smallest box around the True pixels of a mask H×W; all 0 where there is none."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return 0, 0, 0, 0
     x, y = int(columns[0]), int(rows[0])

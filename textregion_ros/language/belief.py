@@ -98,12 +98,14 @@ class Belief:
 def believe(reading: Reading, view: View) -> Belief:
     """Return what is known of a reading's thing, and of its anchors on the way."""
     noun = view.noun(reading.head.text)
-    picking = [one for one in reading.conditions if getattr(one, "name", "") in _BY_DISTANCE]
+    picking = [
+        one for one in reading.conditions if isinstance(one, Relation) and one.name in _BY_DISTANCE
+    ]
     others = [one for one in reading.conditions if one not in picking]
     evidence = [_weigh(condition, view) for condition in others]
     candidates = _candidates(noun, evidence, view)
     if reading.other:
-        spoken_of = view.same[:, list(view.previous)].any(1)
+        spoken_of = np.asarray(view.same[:, list(view.previous)].any(1))
         candidates = candidates[~spoken_of[candidates]]
     for condition in picking:
         evidence.append(_by_distance(condition, reading.count, candidates, view))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 from lark import Token, Transformer, v_args
 
@@ -55,7 +56,7 @@ def _always(*parts: _Part) -> Callable[..., list[_Part]]:
 
 
 @v_args(inline=True)
-class _Builder(Transformer):
+class _Builder(Transformer[Token, Reading]):
     """Makes readings while the parser goes, with one method for each rule of the grammar."""
 
     def start(self, *said: Reading | Token) -> Reading:
@@ -123,8 +124,8 @@ class _Builder(Transformer):
 
     def noun(self, *words: list[str] | str) -> NounPhrase:
         """The last of the words before "of" or "with" is the noun."""
-        (*attributes, noun), *rest = words
-        tail = [word for more in rest for word in ([more] if isinstance(more, str) else more)]
+        (*attributes, noun), *rest = ([word] if isinstance(word, str) else word for word in words)
+        tail = [word for more in rest for word in more]
         if attributes and attributes[0] == "one":
             attributes = attributes[1:]
         return NounPhrase(" ".join([noun, *tail]), tuple(attributes))
@@ -158,8 +159,9 @@ class _Builder(Transformer):
         return [("condition", said[-1])]
 
     def where_not(self, *said: Relation | Token) -> list[_Part]:
-        need(said[-1].name not in SUPERLATIVES)
-        return [("condition", replace(said[-1], negated=True))]
+        relation = said[-1]
+        need(isinstance(relation, Relation) and relation.name not in SUPERLATIVES)
+        return [("condition", replace(cast("Relation", relation), negated=True))]
 
     def like(self, _relative: Token, words: list[str]) -> list[_Part]:
         return [("attributes", words)]
@@ -197,9 +199,9 @@ def _only(said: tuple[object, ...]) -> Reading:
 def _with(*said: Token | list[str]) -> str:
     """The words after "has" or "without", as a part of a noun: "with a handle"."""
     *determiner, words = said
-    return " ".join(["with", *(word.strip() for word in determiner), *words])
+    return " ".join(["with", *(str(word).strip() for word in determiner), *words])
 
 
-def make_builder() -> Transformer:
+def make_builder() -> Transformer[Token, Reading]:
     """Return what makes a reading while the grammar's parser goes. It may raise `Unreadable`."""
     return _Builder()

@@ -107,8 +107,10 @@ class Draft:
     def condition(self, condition: Relation | Exclusion) -> None:
         """What is said of a support that has it on is said of the thing itself."""
         self._conditions.append(condition)
-        anchor = condition.anchors[0] if isinstance(condition, Relation) else None
-        if anchor and anchor.head.text in _SUPPORTS and str(condition).startswith("on "):
+        if not isinstance(condition, Relation) or condition.name != "on" or condition.negated:
+            return
+        anchor = condition.anchors[0]
+        if anchor.head.text in _SUPPORTS:
             self._conditions[-1] = replace(condition, anchors=(Reading(anchor.head),))
             self._conditions += anchor.conditions
             if anchor.selection:
@@ -125,9 +127,9 @@ class Draft:
     def reading(self) -> Reading:
         """Raises Unreadable where it picks twice, or picks one of what should be all."""
         selection = self._selection()
-        picks = [one for one in self._conditions if getattr(one, "name", "") in SUPERLATIVES]
-        picks += [selection] if selection else []
-        need(len(picks) <= 1 and not (picks and self._count == ALL))
+        picks = sum(getattr(one, "name", "") in SUPERLATIVES for one in self._conditions)
+        picks += selection is not None
+        need(picks <= 1 and not (picks and self._count == ALL))
         head = NounPhrase(self._noun, tuple(self._attributes))
         return Reading(head, tuple(self._conditions), selection, self._count, self._other)
 

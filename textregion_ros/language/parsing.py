@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import cast
 
 from lark import Lark
 from lark.exceptions import LarkError
@@ -58,7 +59,7 @@ def parse(text: str) -> Reading:
     if not words or words.count(" ") > MAX_WORDS:
         return whole(text)
     try:
-        return _grammar().parse(words)
+        return cast("Reading", _grammar().parse(words))  # the builder makes one of the tree
     except (LarkError, Unreadable):
         return whole(text)
 

@@ -104,7 +104,11 @@ def resolve(
     return Resolution(
         regions=regions,
         probabilities=belief.probability,
-        anchors=tuple({step.region: None for step in steps if step.region not in own | {None}}),
+        anchors=tuple(
+            dict.fromkeys(
+                step.region for step in steps if step.region is not None and step.region not in own
+            )
+        ),
         parts=tuple(_steps(belief, regions[0])) if regions else (),
         ambiguous=ambiguous,
         missing=belief.missing,

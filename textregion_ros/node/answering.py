@@ -40,7 +40,12 @@ def answer(turn: Turn, scenes: Scenes, frame: Source, query: Query, guided: bool
     turn.check()
     groundings = (
         turn.model.ground(
-            found.scene, query.texts, query.negatives, query.threshold, query.top_k, query.language
+            found.scene,
+            query.texts,
+            query.negatives,
+            query.threshold,
+            1 if query.top_k is None else query.top_k,
+            query.language,
         )
         if query.texts
         else []

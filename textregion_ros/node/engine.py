@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from textregion_ros.core.errors import (
@@ -27,6 +28,7 @@ from textregion_ros.core.text import shown
 from textregion_ros.node.answering import answer
 from textregion_ros.node.cameras import Camera
 from textregion_ros.node.conversions.headers import SECOND
+from textregion_ros.node.conversions.messages import scene_of
 from textregion_ros.node.frames import Closed, Frame, Freshness, Picture
 from textregion_ros.node.gate import Gate
 from textregion_ros.node.jobs import Model, Priority, Turn, Worker
@@ -172,13 +174,8 @@ class Engine:
                 place = self._source(source, freshness, wait_end)
                 try:
                     with self._answering.one():
-                        job = self._submit(
-                            lambda turn, place=place: self._answer(
-                                turn, query, place, freshness, guided
-                            ),
-                            Priority.QUESTION,
-                            end,
-                        )
+                        work = partial(self._answer, query, place, freshness, guided)
+                        job = self._submit(work, Priority.QUESTION, end)
                         return self._result(job, end, timeout or limit)
                 except Stale:
                     # The image grew too old while the worker was busy; another may come in time.
@@ -319,7 +316,7 @@ class Engine:
         return self._about(turn, camera, query, Freshness(), guided=False)
 
     def _answer(
-        self, turn: Turn, query: Query, source: Picture | Camera, freshness: Freshness, guided: bool
+        self, query: Query, source: Picture | Camera, freshness: Freshness, guided: bool, turn: Turn
     ) -> Answer:
         """Answer in the worker's thread, about the newest image that there is by now."""
         self.gate.check()
@@ -352,7 +349,7 @@ class Engine:
         self.timings[found.image.camera] = Timings(
             found.encode_ms,
             found.query_ms,
-            found.scene.encoded.stage_ms,
+            scene_of(found).encoded.stage_ms,
             (self._clock() - found.image.stamp) / SECOND,
             time.monotonic(),
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -23,7 +23,7 @@ from textregion_ros.node.conversions.images import to_rgb
 from textregion_ros.space import Space, space_of
 
 AHEAD = 0.5  # s; a stamp that lies farther ahead of the clock tells nothing of the image's age
-Depth = Image | CompressedImage
+Depth: TypeAlias = "Image | CompressedImage"
 
 
 UNMATCHED = "depth and camera_info come, but not within depth_tolerance of the images' stamps"
@@ -167,7 +167,9 @@ class Frame:
             if self._is_nearer("info", message, self._info):
                 self._info = message
 
-    def _is_nearer(self, kind: str, message: Depth | CameraInfo, held: object) -> bool:
+    def _is_nearer(
+        self, kind: str, message: Depth | CameraInfo, held: Depth | CameraInfo | None
+    ) -> bool:
         after = nanoseconds(message.header.stamp) - self.stamp
         if after > self._tolerance:
             self._passed.add(kind)
@@ -303,7 +305,7 @@ class Mailbox:
             self._ready = self._candidate = self._newest = None
 
     def _promote(self) -> None:
-        if self._candidate is None:
+        if self._candidate is None or self._newest is None:
             return
         if self._newest.is_settled:
             self._ready, self._candidate = self._newest, None

@@ -223,7 +223,7 @@ class Worker:
         for job in jobs:
             job.future.cancel()
         if running is not None:  # who waits for it need not wait for its end
-            _settle(running.future, error=NotReady("the node stopped answering; ask again"))
+            _fail(running.future, NotReady("the node stopped answering; ask again"))
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None, wait)
 
@@ -277,10 +277,11 @@ class Worker:
             result = job.work(turn)
         except Exception as error:
             self._note_failure(error)
-            _settle(job.future, error=error)
+            _fail(job.future, error)
         else:
             self.is_failing = False
-            _settle(job.future, result)
+            with suppress(InvalidStateError):  # the job was called off meanwhile
+                job.future.set_result(result)
 
     def _note_failure(self, error: Exception) -> None:
         if isinstance(error, self._harmless):
@@ -290,12 +291,7 @@ class Worker:
         self.last_error = f"{type(error).__name__}: {error}"
 
 
-def _settle(
-    future: Future[Result], result: Result | None = None, error: Exception | None = None
-) -> None:
-    """Give a future its outcome, unless it has one: the job was called off meanwhile."""
+def _fail(future: Future[Result], error: Exception) -> None:
+    """Give a future its exception, unless it has an outcome already."""
     with suppress(InvalidStateError):
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+        future.set_exception(error)

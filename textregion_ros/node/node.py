@@ -108,6 +108,8 @@ class TextRegionNode(LifecycleNodeMixin, Node):
             )
 
     def _on_autostart(self) -> None:
+        if self._autostart is None:
+            return
         self._autostart.cancel()
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -21,7 +22,7 @@ class Topic:
     description: str
 
     @property
-    def kind(self) -> type | None:
+    def kind(self) -> builtins.type | None:
         """The message's class; None where its package is not installed."""
         package, _, name = self.type.split("/")
         try:

@@ -82,7 +82,7 @@ class Layout:
         solid = np.isfinite(space).all(1)
         # What is not known is never looked at; zeros keep it from raising warnings.
         numbers = np.concatenate([flat, np.where(solid[:, None], space, 0.0)], axis=1)
-        return cls(*numbers.T.copy(), solid, solid & (up is not None))
+        return cls(*[*numbers.T.copy(), solid, solid & (up is not None)])
 
     def __len__(self) -> int:
         return len(self.u)
