@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rosbags.image import message_to_cvimage
@@ -66,7 +67,7 @@ class RecordedFrame:
         return self._image(TRUTH_TOPIC, "mono8")
 
     def _image(self, topic: str, encoding: str) -> np.ndarray:
-        message = _STORE.deserialize_cdr(self.messages[topic], "sensor_msgs/msg/Image")
+        message: Any = _STORE.deserialize_cdr(self.messages[topic], "sensor_msgs/msg/Image")
         return message_to_cvimage(message, encoding)
 
 

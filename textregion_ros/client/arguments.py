@@ -174,9 +174,11 @@ def info_of(info: object) -> CameraInfo:
         raise TypeError(
             f"camera_info is {_kind(info)} and must be Intrinsics or a sensor_msgs CameraInfo"
         )
-    lengths = (_number(value, "camera_info") for value in (info.fx, info.fy, info.cx, info.cy))
+    fx, fy, cx, cy = (
+        _number(value, "camera_info") for value in (info.fx, info.fy, info.cx, info.cy)
+    )
     width, height = (_whole(value, "camera_info") for value in (info.width, info.height))
-    return info_message(Intrinsics(*lengths, width, height), Header())
+    return info_message(Intrinsics(fx, fy, cx, cy, width, height), Header())
 
 
 def check_picture(image: Image, depth: Image, info: CameraInfo) -> None:

@@ -66,8 +66,11 @@ class Referring:
         answers = []
         for expression in picture.expressions:
             box = self._box(frame, expression.text)
-            right = is_right(box, expression.gold)
-            answer: dict[str, Any] = {"text": expression.text, "box": box, "right": right}
+            answer: dict[str, Any] = {
+                "text": expression.text,
+                "box": box,
+                "right": is_right(box, expression.gold),
+            }
             if self.detected:
                 snapped = snap(box, picture.detections)
                 answer |= {"snapped": snapped, "snapped_right": is_right(snapped, expression.gold)}

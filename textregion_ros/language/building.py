@@ -56,7 +56,7 @@ def _always(*parts: _Part) -> Callable[..., list[_Part]]:
 
 
 @v_args(inline=True)
-class _Builder(Transformer[Token, Reading]):
+class _Builder(Transformer[Reading]):
     """Makes readings while the parser goes, with one method for each rule of the grammar."""
 
     def start(self, *said: Reading | Token) -> Reading:
@@ -202,6 +202,6 @@ def _with(*said: Token | list[str]) -> str:
     return " ".join(["with", *(str(word).strip() for word in determiner), *words])
 
 
-def make_builder() -> Transformer[Token, Reading]:
+def make_builder() -> Transformer[Reading]:
     """Return what makes a reading while the grammar's parser goes. It may raise `Unreadable`."""
     return _Builder()
