@@ -83,7 +83,7 @@ def main(folder: Path) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure without the date or the version that made it."""
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
 
 
 def draw_relation(name: str, relation: Measure) -> Figure:

@@ -106,6 +106,7 @@ def test_odd_texts_are_read_whole(text):
     assert read(text).head.text == " ".join(text.split())
 
 
+@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_any_text_has_one_reading(text):
     reading = parse(text)
@@ -123,12 +124,13 @@ def test_any_words_of_the_grammar_have_a_reading(words):
         assert all(phrase.strip() for phrase in reading.noun_phrases())
 
 
-@given(st.sampled_from([row[2] for row in SENTENCES]), st.sampled_from(["  ", "\t", " \n "]))
-def test_spaces_and_capitals_change_no_reading_that_is_not_whole(sentence, space):
-    reading = parse(sentence)
-    if not reading.whole:
-        assert parse(sentence.replace(" ", space)) == reading
-        assert parse(sentence.upper()) == reading
+@pytest.mark.parametrize("space", ["  ", "\t", " \n "])
+def test_spaces_and_capitals_change_no_reading_that_is_not_whole(space):
+    for _, _, sentence, _ in SENTENCES:
+        reading = parse(sentence)
+        if not reading.whole:
+            assert parse(sentence.replace(" ", space)) == reading
+            assert parse(sentence.upper()) == reading
 
 
 LONG = {

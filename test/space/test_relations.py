@@ -1,15 +1,12 @@
 """Relations and orders: on tabletops whose answers are known, and what always holds of them."""
 
-from collections import Counter, defaultdict
-from functools import cache
-
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test.support.block_scenes import make_scene
-from test.support.block_truth import QUESTIONS, ask
+from test.support.block_truth import QUESTIONS
+from test.support.relation_figures import outcomes, share
 from textregion_ros.space.orders import ORDERS, order
 from textregion_ros.space.placement import Layout, Placement
 from textregion_ros.space.relations import RELATIONS, measure
@@ -20,53 +17,32 @@ PERSPECTIVE = {"largest", "smallest", "tallest", "shortest", "nearest", "farthes
 OPPOSITES = {"left of": "right of", "above": "below"}
 
 
-@cache
-def outcomes():
-    """Of each kind of question, with depth and without: how many answers were of which sort."""
-    counts = defaultdict(Counter)
-    for seed in range(SCENES):
-        scene = make_scene(np.random.default_rng([2024, seed]))
-        layouts = {with_depth: scene.layout(with_depth) for with_depth in (True, False)}
-        for kind, (questions, name) in QUESTIONS.items():
-            for question in questions(scene, name):
-                for with_depth, layout in layouts.items():
-                    answer = ask(question, layout).regions
-                    counts[kind, with_depth][sort_of(answer, question.answer)] += 1
-    return counts
-
-
-def sort_of(regions, right):
-    if regions == (right,):
-        return "right"
-    return "missed" if not regions else "ambiguous" if right in regions else "wrong"
-
-
-def share(sort, kinds, with_depth):
-    counts = sum((outcomes()[kind, with_depth] for kind in kinds), Counter())
-    return counts[sort] / counts.total()
+@pytest.fixture(scope="module")
+def counts():
+    return outcomes(SCENES, seed=2024)
 
 
 @pytest.mark.parametrize("kind", QUESTIONS)
-def test_with_depth_each_kind_of_question_is_answered(kind):
-    assert outcomes()[kind, True].total() >= 15
-    assert share("right", [kind], True) >= 0.97
-    assert share("wrong", [kind], True) <= 0.01
+def test_with_depth_each_kind_of_question_is_answered(counts, kind):
+    assert counts[kind, True].total() >= 15
+    assert share(counts, "right", [kind], True) >= 0.97
+    assert share(counts, "wrong", [kind], True) <= 0.01
 
 
 @pytest.mark.parametrize("kind", sorted(set(QUESTIONS) - PERSPECTIVE))
-def test_without_depth_the_picture_answers_too(kind):
-    assert share("right", [kind], False) >= 0.94
+def test_without_depth_the_picture_answers_too(counts, kind):
+    assert share(counts, "right", [kind], False) >= 0.94
 
 
 @pytest.mark.parametrize("kind", sorted(PERSPECTIVE))
-def test_without_depth_what_a_picture_cannot_tell_is_seldom_wrong(kind):
-    assert share("right", [kind], False) >= 0.8
-    assert share("wrong", [kind], False) <= 0.05
+def test_without_depth_what_a_picture_cannot_tell_is_seldom_wrong(counts, kind):
+    assert share(counts, "right", [kind], False) >= 0.8
+    assert share(counts, "wrong", [kind], False) <= 0.05
 
 
-def test_without_depth_the_picture_answers_nearly_all():
-    assert share("right", set(QUESTIONS) - PERSPECTIVE, False) >= 0.98
-    assert share("wrong", QUESTIONS, False) <= 0.01
+def test_without_depth_the_picture_answers_nearly_all(counts):
+    assert share(counts, "right", set(QUESTIONS) - PERSPECTIVE, False) >= 0.98
+    assert share(counts, "wrong", QUESTIONS, False) <= 0.01
 
 
 BOXES = st.lists(st.tuples(*[st.integers(0, 300)] * 2, *[st.integers(1, 200)] * 2), min_size=1)
@@ -93,6 +69,7 @@ def values(name, layout):
     return measure(name, layout, *anchors)
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(RELATIONS)), boxes=BOXES, solids=SOLIDS, known=st.booleans())
 def test_values_are_soft_and_finite(name, boxes, solids, known):
     layout = solid_layout(solids) if known else flat_layout(boxes)
@@ -102,6 +79,7 @@ def test_values_are_soft_and_finite(name, boxes, solids, known):
     assert flat.all() == (not known and RELATIONS[name].solid is not None)
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(OPPOSITES)), boxes=BOXES)
 def test_opposites_mirror_each_other(name, boxes):
     layout = flat_layout(boxes)
@@ -110,6 +88,7 @@ def test_opposites_mirror_each_other(name, boxes):
     assert (np.minimum(one, other) == 0).all()
 
 
+@settings(deadline=None)
 @given(boxes=BOXES, move=st.tuples(st.integers(0, 500), st.integers(0, 500)))
 def test_where_the_picture_is_cut_changes_nothing(boxes, move):
     moved = [(x + move[0], y + move[1], w, h) for x, y, w, h in boxes]
@@ -118,6 +97,7 @@ def test_where_the_picture_is_cut_changes_nothing(boxes, move):
         assert np.allclose(one, other, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(ORDERS)), solids=SOLIDS)
 def test_orders_are_finite_and_the_same_every_time(name, solids):
     layout = solid_layout(solids)

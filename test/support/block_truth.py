@@ -197,7 +197,7 @@ QUESTIONS = (
     | {"between": (between_questions, "")}
     | {name: (distance_questions, name) for name in ("closest to", "farthest from")}
     | {name: (order_questions, name) for name in KEYS}
-    | {f"from the {end}": (ordinal_questions, f"{end}most") for end in ("left", "right")}
+    | {f"nth from the {end}": (ordinal_questions, f"{end}most") for end in ("left", "right")}
 )
 
 

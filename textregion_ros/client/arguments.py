@@ -85,7 +85,7 @@ def texts_of(values: object, name: str) -> tuple[str, ...]:
 
 
 def query_of(
-    texts: object, negatives: object, threshold: object, top_k: object, language: object
+    texts: object, negatives: object, threshold: object, top_k: object, language: object = True
 ) -> Query:
     """Return what is asked; its values are not checked yet.
 

@@ -89,8 +89,8 @@ class _Builder(Transformer[Reading]):
         head = replace(among.head, noun=singular(among.head.noun))
         return _assemble(replace(among, head=head, count=1), parts)
 
-    left = _always(("order", "leftmost"))
-    right = _always(("order", "rightmost"))
+    left = _always(("side", "leftmost"))
+    right = _always(("side", "rightmost"))
     both = _always(("count", 2))
     all_of = _always(("count", ALL))
     one_of = _always(("one_of", True))

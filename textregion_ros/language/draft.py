@@ -52,6 +52,10 @@ class Draft:
         need(not self._order)
         self._order = order
 
+    def side(self, order: str) -> None:
+        """Left or right before a noun, which it cannot do without."""
+        self.order(order)
+
     def counted_from(self, order: str) -> None:
         """The end where the order starts: "from the left"."""
         self.order(order)

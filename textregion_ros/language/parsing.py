@@ -74,7 +74,7 @@ def whole(text: str) -> Reading:
 
 def _spelled(text: str) -> str:
     """The text as the grammar wants it: lower case, a space after each word and comma."""
-    text = text.lower()
+    text = " ".join(text.lower().split())
     for spelling, replacement in _SPELLINGS:
         text = spelling.sub(replacement, text)
     return "".join(f"{word} " for word in text.split())

@@ -92,6 +92,7 @@ def resolve(
 
     Raises:
         ValueError: the scores or overlaps are not one a region.
+        IndexError: there is no such region as one of those before.
     """
     overlaps = layout.overlaps if overlaps is None else np.asarray(overlaps)
     if overlaps.shape != (len(layout), len(layout)):

@@ -186,10 +186,10 @@ def on(thing: Layout, anchor: Layout) -> np.ndarray:
 
 
 def on_flat(thing: Layout, anchor: Layout) -> np.ndarray:
-    """Its foot is inside the anchor's outline, in the middle more than at a side or below."""
+    """Its foot is inside the anchor's outline, and lower than where one behind it is cut off."""
     height = (anchor.bottom - anchor.top).clip(1e-9)
     foot = (anchor.bottom - thing.bottom) / height
-    over = ramp(foot, -0.05, 0.1) * ramp(foot, 1.25, 1.0)
+    over = ramp(foot, -0.05, 0.1) * ramp(foot, 1.0, 0.85)
     return _over_flat(thing, anchor) * over
 
 
