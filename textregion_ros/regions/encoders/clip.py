@@ -32,7 +32,7 @@ class ClipTower(nn.Module):
         """
         super().__init__()
         self.visual: Any = visual
-        if len(self.visual.transformer.resblocks) < 2:
+        if len(list(visual.get_submodule("transformer.resblocks").children())) < 2:
             raise ValueError("a CLIP visual tower needs at least two blocks")
         self.last_block_mlp = last_block_mlp
 
