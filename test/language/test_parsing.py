@@ -106,7 +106,6 @@ def test_odd_texts_are_read_whole(text):
     assert read(text).head.text == " ".join(text.split())
 
 
-@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_any_text_has_one_reading(text):
     reading = parse(text)

@@ -1,6 +1,6 @@
 """How questions about tabletops are answered, told the true masks and names.
 
-python test/space/figures.py [SCENES] [SEED] prints the table of docs/language.md.
+python -m test.support.relation_figures [SCENES] [SEED] prints the table of docs/language.md.
 """
 
 import sys
