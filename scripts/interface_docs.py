@@ -16,7 +16,7 @@ from textregion_ros.node.topics import INPUTS, NODE_OUTPUTS, OUTPUTS, Topic
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs/interface.md"
 MESSAGES = ("Grounding", "Region", "GroundingArray", "RegionTokens", "Queries")
-SERVICES = {"Query": "~/query", "SetQueries": "~/set_queries"}
+SERVICES = {"Query": "~/query", "SetQueries": "~/set_queries", "Embed": "~/embed"}
 HEAD = """# Interface
 
 <!-- Made by scripts/interface_docs.py from msg/, srv/, node/parameters.py and node/topics.py. -->

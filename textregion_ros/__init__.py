@@ -4,4 +4,4 @@ import pkgutil
 
 # The generated messages live in the install folder, this module may run from the source folder.
 __path__ = pkgutil.extend_path(__path__, __name__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
