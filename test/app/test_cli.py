@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +7,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from test.support.answers import grounding_of, region_of
 from textregion_ros.app import cli
 from textregion_ros.core.errors import BadImage
-from textregion_ros.core.results import Grounding
+from textregion_ros.core.results import Grounding, Part
 from textregion_ros.regions import load_profile, profile_names
 
 
@@ -201,3 +203,23 @@ def test_a_picture_too_large_to_be_one(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(BadImage, match=r"bomb\.png"):
         cli.read_image(path)
+
+
+def test_how_a_text_was_read_is_said():
+    parts = (Part("mug", 0.9), Part("left of", 1.0, flat=True), Part("red ball", 0.8))
+    mug = region_of((1, 2, 3, 4))
+    read = replace(
+        grounding_of("the mug left of the red ball", mug, mug),
+        reading="mug · left of · red ball",
+        parts=parts,
+        ambiguous=True,
+    )
+    lines = list(cli.explanation(read))
+    assert lines[0].startswith("the mug left of the red ball: read as mug · left of · red ball")
+    assert lines[1:] == [
+        "  ambiguous: 2 regions fit as well",
+        "  measured in the picture, for want of depth",
+    ]
+    absent = replace(grounding_of("the mug on the tray"), reading="mug · on · tray", missing="tray")
+    assert list(cli.explanation(absent))[1:] == ["  not found, since there is no tray"]
+    assert list(cli.explanation(grounding_of("red mug", mug))) == []

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, Quaternion, Vector3
@@ -10,7 +12,7 @@ from test.support.answers import answer_of, grounding_of, region_of, scene_of
 from textregion_ros import msg
 from textregion_ros.core.errors import FAILURES, QueryFailed
 from textregion_ros.core.query import Query, StandingQueries
-from textregion_ros.core.results import ImageHeader, Pose
+from textregion_ros.core.results import ImageHeader, Part, Pose
 from textregion_ros.core.status import Status
 from textregion_ros.node.conversions import messages
 from textregion_ros.node.conversions.replies import to_answer, to_embedding, to_standing_queries
@@ -152,3 +154,25 @@ def test_vectors_come_back_from_their_message():
     assert read.encoder == "an encoder"
     np.testing.assert_array_equal(read.vectors, vectors)
     read.vectors[0] = 0.0  # nobody else's
+
+
+def test_how_a_text_was_read_comes_back_from_its_message():
+    scene = scene_of(np.zeros((40, 60, 3), np.uint8), [(1, 2, 5, 4), (20, 3, 6, 5)])
+    mug, ball = (region_of(scene.box(k), k, size=(40, 60)) for k in range(2))
+    sent = replace(
+        grounding_of("the mug left of the ball", mug),
+        reading="mug · left of · ball",
+        anchors=(ball,),
+        parts=(Part("mug", 0.75), Part("left of", 1.0, flat=True)),
+        ambiguous=True,
+    )
+    absent = replace(grounding_of("the mug on the tray"), missing="tray")
+    reply = messages.fill_answer(QueryService.Response(), answer_of(scene, sent, absent))
+    back, gone = to_answer(reply).groundings
+    assert (back.reading, back.ambiguous, back.flat) == (sent.reading, True, True)
+    assert back.parts == sent.parts
+    assert [anchor.box for anchor in back.anchors] == [ball.box]
+    np.testing.assert_array_equal(back.anchors[0].mask, ball.mask)
+    assert (gone.found, gone.missing) == (False, "tray")
+    nothing = messages.fill_answer(QueryService.Response(), answer_of(scene, absent))
+    assert 'there is no "tray"' in nothing.message
