@@ -20,6 +20,7 @@ from textregion_ros.node.node import TextRegionNode
 THREADS = MOST_ANSWERING + MOST_WAITING + 8
 QUIET = 0.1  # s without a request, after which none is on its way any more
 LAST_REPLIES = 0.5  # s; longest time to answer those who still wait at the end
+LEAVING = 2.0  # s; longest time to leave ROS, on a busy machine
 
 
 def run(make_node: Callable[[], TextRegionNode], args: list[str] | None = None) -> None:
@@ -48,15 +49,24 @@ def run(make_node: Callable[[], TextRegionNode], args: list[str] | None = None) 
     ending.wait()
     ended = node.close()
     node.pending.wait_for_none(QUIET, LAST_REPLIES)
+    leaving = threading.Thread(target=_leave, args=(node, executor, spinning), daemon=True)
+    leaving.start()
+    leaving.join(LEAVING)
+    if not ended or leaving.is_alive():
+        # A network that runs for seconds cannot be stopped, nor can a middleware that waits for
+        # itself; everybody is answered, and neither may hold the process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _leave(
+    node: TextRegionNode, executor: MultiThreadedExecutor, spinning: threading.Thread
+) -> None:
     executor.shutdown(timeout_sec=LAST_REPLIES)
     spinning.join(LAST_REPLIES)
     node.destroy_node()
     rclpy.try_shutdown()
-    if not ended:
-        # A network that runs for seconds cannot be stopped, and would hold the process.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def _spin(executor: MultiThreadedExecutor, ending: threading.Event) -> None:
