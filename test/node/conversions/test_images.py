@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 
 from test.support.examples import examples
 from textregion_ros.core.camera import Intrinsics
+from textregion_ros.core.depth import FARTHEST, NEAREST
 from textregion_ros.core.errors import BadImage
 from textregion_ros.node.conversions import images
 from textregion_ros.node.conversions.converter import converter
@@ -367,9 +368,9 @@ def test_a_step_too_short_for_a_row_is_refused(encoding):
 
 
 def assert_metres(read, expected):
-    """What is 0, negative or not finite is missing, and NaN."""
+    """What no camera measures is missing, and NaN."""
     assert read.dtype == np.dtype("float32")
-    missing = ~(np.isfinite(expected) & (expected > 0))
+    missing = ~((expected >= NEAREST) & (expected <= FARTHEST))
     np.testing.assert_allclose(read, np.where(missing, np.nan, expected), rtol=1e-6)
 
 

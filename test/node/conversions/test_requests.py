@@ -12,7 +12,6 @@ from textregion_ros.srv import Query as QueryService
 from textregion_ros.srv import SetQueries
 
 PICTURE = Image(encoding="rgb8", height=1, width=1, step=3, data=bytes(3))
-INFO = CameraInfo(width=1, height=1)
 
 
 @pytest.mark.parametrize("kind", [QueryService.Request, SetQueries.Request, Queries])
@@ -32,17 +31,24 @@ def test_what_is_said_is_taken(kind, threshold):
 def test_a_threshold_that_is_none_does_not_pass_a_check(threshold):
     query = requests.query_of(SetQueries.Request(threshold=threshold))
     with pytest.raises(BadQuery, match=r"must be within 0\.\.1"):
-        query.check_options()
+        query.check_standing()
 
 
 def test_depth_needs_its_image_and_its_camera():
-    requests.check_picture(QueryService.Request())
-    requests.check_picture(QueryService.Request(image=PICTURE))
-    requests.check_picture(QueryService.Request(image=PICTURE, depth=PICTURE, camera_info=INFO))
-    with pytest.raises(BadRequest, match="without the image"):
-        requests.check_picture(QueryService.Request(depth=PICTURE, camera_info=INFO))
-    with pytest.raises(BadRequest, match="without camera_info"):
-        requests.check_picture(QueryService.Request(image=PICTURE, depth=PICTURE))
+    info = CameraInfo(width=1, height=1, k=[1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0])
+    depth = Image(encoding="16UC1", height=1, width=1, step=2, data=bytes([232, 3]))
+    given = {"image": PICTURE, "depth": depth, "camera_info": info}
+    assert requests.observation_of(QueryService.Request()) is None
+    plain = requests.observation_of(QueryService.Request(image=PICTURE))
+    assert (plain.rgb.shape, plain.depth) == ((1, 1, 3), None)
+    whole = requests.observation_of(QueryService.Request(**given))
+    assert (whole.depth[0, 0], whole.intrinsics.width) == (1.0, 1)
+    for missing, sentence in (("image", "without the image"), ("camera_info", "without camera")):
+        rest = {name: part for name, part in given.items() if name != missing}
+        with pytest.raises(BadRequest, match=sentence):
+            requests.observation_of(QueryService.Request(**rest))
+    with pytest.raises(BadRequest, match="depth: "):
+        requests.observation_of(QueryService.Request(**{**given, "depth": PICTURE}))
 
 
 def test_times_that_are_negative_are_refused():
