@@ -19,7 +19,7 @@ MODELS_MIB = 50  # 14 M parameters of 4 bytes; what else goes comes on top
 @pytest.fixture(scope="module")
 def robot():
     with Robot([sys.executable, str(ROOT / "scripts/textregion_node")]) as robot:
-        assert robot.query_client.wait_for_service(180)
+        robot.wait_for_service()
         yield robot
 
 

@@ -23,10 +23,12 @@ def resident_mib() -> float | None:
 
 def gpu_mib() -> float | None:
     """Memory that the process's tensors hold on the GPU, MiB; None where none is in use."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    cuda = sys.modules.get("torch.cuda")
+    # While another thread imports torch, its modules are there and have nothing in them yet.
+    is_initialized = getattr(cuda, "is_initialized", None)
+    if cuda is None or is_initialized is None or not is_initialized():
         return None
-    return torch.cuda.memory_reserved() / MIB
+    return cuda.memory_reserved() / MIB
 
 
 def release() -> None:
