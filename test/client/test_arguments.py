@@ -225,5 +225,5 @@ def test_depth_comes_with_what_belongs_to_it():
 @pytest.mark.parametrize("value", [None, 0, 1, "no", np.int64(1)])
 def test_a_flag_is_true_or_false(value):
     assert a.flag_of(np.bool_(False), "masks") is False
-    with pytest.raises(TypeError, match="masks is .* and must be True or False"):
+    with pytest.raises(TypeError, match="must be True or False"):
         a.flag_of(value, "masks")
