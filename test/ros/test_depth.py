@@ -1,14 +1,18 @@
 """Regions in space: depth and camera_info by their stamps, and what is published of them."""
 
 import itertools
+import struct
+from array import array
 
+import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
 from test.support.colour_node import COLOURS
 from test.support.messages import depth_message, header, info_message, picture
+from test.support.robot import FAKE, Robot, ros_arguments
 from test.support.waiting import repeat_until, wait_for
 from textregion_ros.node.conversions.images import to_message
 from textregion_ros.srv import Query
@@ -178,3 +182,27 @@ def test_markers_and_points_of_an_answer(robot):
     assert {marker.ns for marker in shown} == {"red block"}
     assert clouds[-1].header == image.header
     assert clouds[-1].width * clouds[-1].height > 0.8 * BLOCK[2] * BLOCK[3]
+
+
+def test_compressed_depth_gives_poses_too():
+    """Depth was listened to as Image only."""
+    arguments = ros_arguments(depth_transport="compressedDepth")
+    with Robot(FAKE, arguments) as robot:
+        robot.wait_until_ready()
+        png = cv2.imencode(".png", np.round(1000 * depth_of()).astype(np.uint16))[1].tobytes()
+        packed = CompressedImage(
+            header=header(300.0),
+            format="16UC1; compressedDepth png",
+            data=array("B", struct.pack("<iff", 0, 0.0, 0.0) + png),
+        )
+        reply = robot.query_published(
+            SCENE,
+            ["red block", "blue block"],
+            300.0,
+            partners={
+                "camera_info": info_message(SIZE, 300.0),
+                "depth/compressedDepth": packed,
+            },
+            fits=lambda reply: depth_has_come(*blocks(reply)),
+        )
+        check_block(blocks(reply)[0])

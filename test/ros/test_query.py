@@ -3,6 +3,8 @@ from array import array
 
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Log
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from test.support.colour_node import COLOURS, LONGEST_TEXT
@@ -13,6 +15,7 @@ from textregion_ros.srv import Query
 
 RED, BLUE, GREEN = COLOURS["red"], COLOURS["blue"], COLOURS["green"]
 SIZE = (120, 160)
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SCENE = picture((RED, 10, 20, 30, 40), (BLUE, 90, 50, 20, 10), size=SIZE)
 OK, NOT_FOUND = Query.Response.OK, Query.Response.NOT_FOUND
 BAD_REQUEST, STALE, TIMEOUT = (
@@ -240,3 +243,22 @@ def test_masks_are_left_out_where_they_are_not_wanted(robot):
     assert box_of(region) == (10, 20, 30, 40)
     assert (region.mask.width, len(region.mask.data)) == (0, 0)
     assert (reply.image_height, reply.image_width) == SIZE
+
+
+def test_text_from_outside_cannot_forge_a_log_or_move_a_cursor(robot):
+    forged = "mug\n[ERROR] forged\x1b[2J\u202e"
+    for fields in ({"texts": [forged]}, {"texts": ["mug"], "camera": forged}):
+        image = None if "camera" in fields else to_message(SCENE, header())
+        message = robot.query(image=image, **fields).message
+        assert "mug" in message
+        assert message.isprintable()
+
+
+def test_a_thousand_failures_are_a_few_lines_of_the_log(robot):
+    log = robot.listen(Log, "/rosout", LATCHED)
+    image = to_message(SCENE, header())
+    before = len(log)
+    for _ in range(50):
+        assert robot.query(["break"], image=image).status == Query.Response.ERROR
+    errors = [line for line in log[before:] if "the model broke" in line.msg]
+    assert len(errors) <= 3
