@@ -257,7 +257,7 @@ class Engine:
         def fits(frame: Frame | None) -> bool:
             return freshness.allows(frame, self._clock())
 
-        if camera.mailbox.wait(fits, 0.0) is None or not fits(camera.mailbox.newest):
+        if not fits(camera.mailbox.wait(fits, 0.0)):
             with self._waiting.one():
                 newest = camera.mailbox.wait(fits, max(end - time.monotonic(), 0.0))
                 freshness.check(newest, self._clock())
