@@ -144,9 +144,9 @@ def _place(
     # Above and below its thing and beside it, and then everywhere.
     columns = np.r_[x, x + box_width - w, x + box_width, x - w, np.arange(0, width, max(1, w // 4))]
     rows = np.r_[y - h, y + box_height, y, y + box_height - h, np.arange(0, height, max(1, h // 2))]
+    columns = columns.clip(0, max(0, width - w))
+    rows = rows.clip(0, max(0, height - h))
     left, top = (part.ravel() for part in np.meshgrid(columns, rows))
-    left = left.clip(0, max(0, width - w))
-    top = top.clip(0, max(0, height - h))
     gap = np.hypot(
         np.maximum(np.maximum(x - left - w, left - x - box_width), 0),
         np.maximum(np.maximum(y - top - h, top - y - box_height), 0),

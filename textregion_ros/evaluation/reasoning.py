@@ -100,7 +100,7 @@ class Reasoning:
         data = read_json(path, ENCODINGS)
         try:
             text, long = data["text"][0].strip(), bool(data["is_sentence"])
-            target = draw_target(data["shapes"], rgb.shape[:2])
+            target = draw_target(data["shapes"], (rgb.shape[0], rgb.shape[1]))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, cv2.error) as error:
             raise BadData(f"{path} is not of ReasonSeg's form: {error!r}") from error
         if self.answers is not None:
@@ -147,8 +147,8 @@ def _polygon(points: list[list[float]], size: tuple[int, int]) -> np.ndarray:
     corners, mask = np.array(points).astype(np.int32), np.zeros(size, np.uint8)
     if corners.ndim != 2 or corners.shape[1] != 2:
         raise ValueError("a shape has no points x y")
-    cv2.polylines(mask, [corners], True, 1, 1)
-    cv2.fillPoly(mask, [corners], 1)
+    cv2.polylines(mask, [corners], True, (1,), 1)
+    cv2.fillPoly(mask, [corners], (1,))
     return mask.astype(bool)
 
 
