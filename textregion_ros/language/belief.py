@@ -191,10 +191,11 @@ def _best_pairs(
     best = value.reshape(count, -1).argmax(1)
     at = np.unravel_index(best, value.shape[1:])
     partners = np.stack([regions[index] for regions, index in zip(sets, at, strict=True)], axis=1)
-    met, value = met[(rows, *at)], value[(rows, *at)]
+    chosen = (rows, *at)
+    met, value = met[chosen], value[chosen]
     if condition.negated:
         met, value = 1.0 - met, 1.0 - value
-    return Evidence(name, met, value, flat[(rows, *at)], partners, beliefs)
+    return Evidence(name, met, value, flat[chosen], partners, beliefs)
 
 
 def _exclude(condition: Exclusion, view: View) -> Evidence:
