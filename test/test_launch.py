@@ -27,8 +27,16 @@ def described():
         entities = names["generate_launch_description"]().initial_entities
     of = launch_standin.DeclareLaunchArgument
     arguments = {entity.name: entity for entity in entities if isinstance(entity, of)}
-    nodes = {entity.package: entity for entity in entities if not isinstance(entity, of)}
-    return arguments, nodes
+    (opaque,) = (one for one in entities if isinstance(one, launch_standin.OpaqueFunction))
+    (rviz,) = (one for one in entities if isinstance(one, launch_standin.Node))
+    return arguments, opaque.function, rviz
+
+
+def node(described, **given):
+    """The node that is started with these arguments."""
+    settings = {name: argument.default_value for name, argument in described[0].items()}
+    (made,) = described[1](launch_standin.LaunchContext({**settings, **given}, SHARE))
+    return made
 
 
 def resolve(described, value, **given):
@@ -37,7 +45,7 @@ def resolve(described, value, **given):
 
 
 def test_the_arguments_are_few_and_described(described):
-    arguments, _ = described
+    arguments, *_ = described
     assert all(argument.description for argument in arguments.values())
     documented = re.findall(r"^\| (`.*?) \|", DOCUMENT, re.MULTILINE)
     assert re.findall(r"`(\w+)`", " ".join(documented)) == [
@@ -47,40 +55,40 @@ def test_the_arguments_are_few_and_described(described):
     assert set(arguments) == set(re.findall(r"`(\w+)`", " ".join(documented)))
 
 
-@pytest.mark.parametrize("package", ["textregion_ros", "rviz2"])
-def test_topics_and_namespace_reach_both_nodes(described, package):
-    node = described[1][package]
+def test_topics_and_namespace_reach_both_nodes(described):
     given = {"namespace": "arm", "image": "/rgb", "depth": "/range"}
-    assert resolve(described, node.namespace, **given) == "arm"
-    remaps = [(name, resolve(described, topic, **given)) for name, topic in node.remappings]
-    assert remaps == [("image", "/rgb"), ("depth", "/range"), ("camera_info", "camera_info")]
+    for started in (node(described, **given), described[2]):
+        assert resolve(described, started.namespace, **given) == "arm"
+        remaps = [(name, resolve(described, topic, **given)) for name, topic in started.remappings]
+        assert remaps == [("image", "/rgb"), ("depth", "/range"), ("camera_info", "camera_info")]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_has_a_parameter_file_of_what_differs(described, profile):
-    parameters_file, *_ = described[1]["textregion_ros"].parameters
-    path = Path(resolve(described, parameters_file, profile=profile))
-    parameters = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    (file,) = node(described, profile=profile).parameters
+    parameters = yaml.safe_load(Path(file).read_text())["/**"]["ros__parameters"]
     assert parameters.pop("profile") == profile
     for name, value in parameters.items():
         assert type(value) is type(BY_NAME[name].default)
         assert value != BY_NAME[name].default
-    assert resolve(described, parameters_file, params_file="/my.yaml") == "/my.yaml"
 
 
-def test_autostart_is_passed_on_as_a_bool(described):
-    _, own = described[1]["textregion_ros"].parameters
-    assert list(own) == ["autostart"]
-    assert own["autostart"].value_type is bool
-    assert resolve(described, own["autostart"].value) == "true"
-    assert resolve(described, own["autostart"].value, autostart="false") == "false"
+def test_only_what_is_given_is_passed_on(described):
+    """`autostart` overrode that of a parameter file, and a profile's path became a name."""
+    assert node(described).parameters == []
+    mine = node(described, params_file="/my.yaml").parameters
+    assert mine == ["/my.yaml"]
+    both = node(described, params_file="/my.yaml", profile="clip", autostart="false").parameters
+    assert both == ["/my.yaml", {"profile": "clip"}, {"autostart": False}]
+    path = node(described, profile="/x/my.yaml", autostart="true").parameters
+    assert path == [{"profile": "/x/my.yaml"}, {"autostart": True}]
 
 
 def test_the_executable_is_installed_and_rviz_opens_on_request(described):
-    node, rviz = described[1]["textregion_ros"], described[1]["rviz2"]
+    started, rviz = node(described), described[2]
     installed = (ROOT / "CMakeLists.txt").read_text()
-    assert f"install(PROGRAMS scripts/{node.executable} DESTINATION lib/" in installed
-    assert (ROOT / "scripts" / node.executable).stat().st_mode & 0o111
+    assert f"install(PROGRAMS scripts/{started.executable} DESTINATION lib/" in installed
+    assert (ROOT / "scripts" / started.executable).stat().st_mode & 0o111
     assert resolve(described, rviz.condition.predicate_expression) == "false"
     option, path = rviz.arguments
     assert option == "-d"

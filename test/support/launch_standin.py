@@ -24,6 +24,9 @@ class DeclareLaunchArgument:
 class LaunchConfiguration:
     variable_name: str
 
+    def perform(self, context):
+        return text_of(self, context.settings, context.share)
+
 
 @dataclass
 class PathJoinSubstitution:
@@ -31,6 +34,9 @@ class PathJoinSubstitution:
 
     def __post_init__(self):
         assert not any(isinstance(part, list) for part in self.substitutions)
+
+    def perform(self, context):
+        return text_of(self, context.settings, context.share)
 
 
 @dataclass
@@ -44,12 +50,16 @@ class IfCondition:
 
 
 @dataclass(kw_only=True)
-class ParameterValue:
-    value: object
-    value_type: type
+class OpaqueFunction:
+    function: object
 
-    def __init__(self, value, *, value_type):
-        self.value, self.value_type = value, value_type
+
+@dataclass
+class LaunchContext:
+    """settings: of the arguments. share: path, by package."""
+
+    settings: dict
+    share: dict
 
 
 @dataclass(kw_only=True)
@@ -65,13 +75,12 @@ class Node:
 
 
 MODULES = {
-    "launch": [LaunchDescription],
-    "launch.actions": [DeclareLaunchArgument],
+    "launch": [LaunchContext, LaunchDescription],
+    "launch.actions": [DeclareLaunchArgument, OpaqueFunction],
     "launch.conditions": [IfCondition],
     "launch.substitutions": [LaunchConfiguration, PathJoinSubstitution],
     "launch_ros": [],
     "launch_ros.actions": [Node],
-    "launch_ros.parameter_descriptions": [ParameterValue],
     "launch_ros.substitutions": [FindPackageShare],
 }
 

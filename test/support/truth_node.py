@@ -47,7 +47,7 @@ class RecordingModel:
     def complete(self, scene):
         return scene
 
-    def ground(self, scene, texts, negatives=(), threshold=None, top_k=1):
+    def ground(self, scene, texts, negatives=(), threshold=None, top_k=1, language=True):
         number = int(scene.encoded.encoder.split()[1])
         if number < 0:
             return [Grounding(text, False, 0.0) for text in texts]
