@@ -1,6 +1,7 @@
 """Small untrained models in a profile of their own, built and loaded like any other."""
 
 import json
+import os
 
 import open_clip
 import pytest
@@ -34,6 +35,16 @@ CLIP = {
         "layers": 1,
     },
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def this_machine_only():
+    """No node of a test is seen by, or sees, another machine's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        if os.environ.get("ROS_DISTRO") == "humble":  # where the other is not known yet
+            patch.setenv("ROS_LOCALHOST_ONLY", "1")
+        yield
 
 
 @pytest.fixture(scope="session")
