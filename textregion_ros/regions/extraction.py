@@ -85,6 +85,8 @@ class Extractor:
         settings = self._profile.encoder
         if settings.resize_method == "resize":
             rescaled = views.squash(rgb, settings.crop_size)
+        elif settings.resize_method == "whole":
+            rescaled = views.whole(rgb, settings.rescale, self._encoder.vision.multiple)
         else:
             rescaled = views.rescale(rgb, settings.rescale)
         image = views.to_tensor(rescaled, self._device)
@@ -119,6 +121,9 @@ class Extractor:
                 image, settings.crop_size, settings.interpolation, settings.global_views
             )
         stack = views.normalise(stack, settings.mean, settings.std)
+        if settings.resize_method == "whole":
+            rows = image.shape[1] // self._encoder.vision.stride
+            return self._encoder.vision.values(stack)[0].unflatten(0, (rows, -1)).float(), None
         counts = views.window_counts(*image.shape[1:], settings.crop_size)
         values, each = vision.values_and_dense(stack) if dense else (vision.values(stack), None)
         merged = views.merge_views(values.float(), counts, vision.global_weight)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from textregion_ros.regions.bilinear import Taps, make_taps, sample
+from textregion_ros.regions.calibration import sigmoid
 from textregion_ros.regions.errors import BadQuery
 from textregion_ros.regions.results import Box, EncodedFrame, Grounding, Region
 
@@ -22,8 +23,12 @@ def relevancy(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float)
     sigmoid(scale · (cosine − rival)).
     Without negatives: sigmoid(scale · cosine + bias).
     """
-    logit = scale * (cosine - rivals.max(1)) if rivals.shape[1] else scale * cosine + bias
-    return (0.5 * (1.0 + np.tanh(0.5 * logit))).astype(np.float32)  # a sigmoid that cannot overflow
+    return sigmoid(logits(cosine, rivals, scale, bias))
+
+
+def logits(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float) -> np.ndarray:
+    """[R] of any size, above 0 where the text beats every negative; `relevancy` is its sigmoid."""
+    return scale * (cosine - rivals.max(1)) if rivals.shape[1] else scale * cosine + bias
 
 
 def check_query(threshold: float, top_k: int) -> None:

@@ -19,9 +19,11 @@ from open_clip.tokenizer import HFTokenizer
 from torch import nn
 
 import textregion_ros.models.trunk  # noqa: F401  (registers the demo's trunk with timm)
+from textregion_ros.models.pyramid import FeaturePyramid  # registers itself with timm
 from textregion_ros.regions.checkpoints import load_weights, locate, sha256
 from textregion_ros.regions.encoders import AttentionPoolEncoder, ClipEncoder
 from textregion_ros.regions.errors import BadProfile, MissingExtra
+from textregion_ros.regions.pyramid_encoder import PyramidEncoder
 from textregion_ros.regions.profile import Asset, EncoderSettings, Profile, Sam2Model
 from textregion_ros.regions.text import TextEncoder, openai_templates
 
@@ -145,7 +147,9 @@ def wrap_tower(settings: EncoderSettings, visual: nn.Module) -> nn.Module:
     """The visual tower as the encoder of the profile's family."""
     if settings.family == "clip" and hasattr(visual, "transformer"):
         return ClipEncoder(visual, settings.last_block_mlp)
-    if settings.family != "clip" and getattr(visual, "trunk", None) is not None:
+    if settings.family == "pyramid" and isinstance(getattr(visual, "trunk", None), FeaturePyramid):
+        return PyramidEncoder(visual)
+    if settings.family in ("siglip2", "pe") and getattr(visual, "trunk", None) is not None:
         return AttentionPoolEncoder(visual)
     raise BadProfile(f"encoder.family: the model is not of the family {settings.family}")
 

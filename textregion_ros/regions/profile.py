@@ -10,6 +10,7 @@ from typing import Any, Literal
 import dacite
 import yaml
 
+from textregion_ros.regions.calibration import Calibration
 from textregion_ros.regions.errors import BadProfile, UnknownProfile
 
 Triple = tuple[float, float, float]
@@ -103,7 +104,9 @@ class ProposalSettings:
 class EncoderSettings:
     """The image-text encoder and how it is fed; loading checks it against the built model.
 
-    model: open_clip's name, with `pretrained` the tag whose preprocessing must agree; or config: an
+    resize_method: "multi_resolution" is the whole image and its windows, each squashed to
+    crop_size; "resize" the whole image squashed; "whole" the whole image as it is, for encoders
+    that take any size. model: open_clip's name, with `pretrained` the tag whose preprocessing must agree; or config: an
     open_clip model configuration (JSON). tokenizer: files of a Hugging Face tokenizer, if it needs
     one. crop_size: px of a view. rescale: (long, short) side in px the image is fitted into.
     global_views: strips, from left to right, in which the whole image is seen.
@@ -112,7 +115,7 @@ class EncoderSettings:
     cuda_precision: in which the encoder's vision runs on a GPU.
     """
 
-    family: Literal["clip", "siglip2", "pe"]
+    family: Literal["clip", "siglip2", "pe", "pyramid"]
     checkpoint: Asset
     crop_size: int
     context_length: int
@@ -125,7 +128,7 @@ class EncoderSettings:
     pretrained: str | None = None
     config: Asset | None = None
     tokenizer: tuple[Asset, ...] = ()
-    resize_method: Literal["multi_resolution", "resize"] = "multi_resolution"
+    resize_method: Literal["multi_resolution", "resize", "whole"] = "multi_resolution"
     global_views: int = 1
     remove_global_patch: bool = True
     global_patch_threshold: float = 0.07
@@ -154,6 +157,8 @@ class Profile:
 
     negatives: texts every query is scored against. threshold: least score that counts as found.
     templates: "openai" for the 80 ImageNet prompts, or sentences with {} where the text goes.
+    calibration: makes a probability of a region's logit; without it a score is the plain sigmoid.
+    vocabulary: list of the names that the encoder was taught, one a line; without it, all words.
     """
 
     name: str
@@ -163,6 +168,8 @@ class Profile:
     negatives: tuple[str, ...]
     threshold: float
     templates: Literal["openai"] | tuple[str, ...] = "openai"
+    calibration: Calibration | None = None
+    vocabulary: Asset | None = None
 
     def __post_init__(self) -> None:
         _check_range("profile", self, ("threshold",), 0.0, 1.0)
@@ -175,7 +182,7 @@ class Profile:
     def assets(self) -> tuple[Asset, ...]:
         """Every file the models are made from."""
         chosen, encoder = self.sam2.model, self.encoder
-        optional = (encoder.config,) if encoder.config else ()
+        optional = tuple(asset for asset in (encoder.config, self.vocabulary) if asset)
         return (chosen.config, chosen.checkpoint, encoder.checkpoint, *optional, *encoder.tokenizer)
 
 

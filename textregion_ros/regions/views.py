@@ -36,6 +36,16 @@ def rescale(rgb: np.ndarray, scale: tuple[int, int]) -> np.ndarray:
     return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def whole(rgb: np.ndarray, scale: tuple[int, int], multiple: int) -> np.ndarray:
+    """RGB uint8 H×W×3 to `rescaled_size`, its sides rounded to a multiple; sharp, not aliased."""
+    height, width = (
+        max(multiple, round(side / multiple) * multiple)
+        for side in rescaled_size(*rgb.shape[:2], scale)
+    )
+    mode = cv2.INTER_AREA if height < rgb.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(rgb, (width, height), interpolation=mode)
+
+
 def squash(rgb: np.ndarray, crop_size: int) -> np.ndarray:
     """RGB uint8 H×W×3 to crop×crop, aspect ignored, bilinear."""
     return cv2.resize(rgb, (crop_size, crop_size), interpolation=cv2.INTER_LINEAR)
