@@ -1,10 +1,10 @@
 """Where each phrase lies in the space that tokens and text share, fixed before any training.
 
 The first dimensions hold ImageNet's thousand classes: the rows of the frozen trunk's own
-classifier, centred, in their 256 strongest directions. The rest are axes of their own, one for
-each category and colour of the tabletop, one for things as such and one for surfaces. A phrase is
-the sum of what it names. So the trunk's projection and the text tower are taught the same targets,
-neither waiting for the other.
+classifier, centred, in their 256 strongest directions. The rest are axes: one for each category
+and colour of the tabletop, one for things as such, and one along which every token is the same, so
+that a phrase can ask for more than one of its parts: "red mug" is mug + red − a constant. So the
+projection and the text tower are taught the same targets, neither waiting for the other.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from torch import Tensor
 
 from training.trunk import read_classifier
 from training.vocabulary import CATEGORIES, COLOURS
-from training.words import THINGS, Noun
+from training.words import TABLETOP, THINGS, Noun, numbers
 
 CLASS_DIMS, AXES = 256, 32
 DIMS = CLASS_DIMS + AXES
 FIRST_CATEGORY = CLASS_DIMS
 FIRST_COLOUR = FIRST_CATEGORY + len(CATEGORIES)
 THING = FIRST_COLOUR + len(COLOURS)
-SURFACE = THING + 1
+CONSTANT = THING + 1
+FILLER = DIMS - 1
+"""What a token lacks to unit length; no text has it."""
 KIN = 0.8
-"""How much ImageNet's classes of the same name weigh beside a tabletop category."""
-COLOUR = 0.85
-"""How much a colour weighs beside a noun."""
+"""How much ImageNet's classes of the same name weigh in a noun beside a tabletop category."""
+BOTH = 0.7
+"""What is taken off where a phrase names two things: with one of them alone little is left."""
 
 
 @cache
@@ -45,6 +47,16 @@ def class_directions() -> Tensor:
     return F.normalize((weight - weight.mean(0)) @ class_basis().T, dim=1)
 
 
+@cache
+def class_meanings() -> Tensor:
+    """1000×DIMS: what a token says of each class: a mug of ImageNet's is the tabletop's mug too."""
+    meanings = F.pad(class_directions(), (0, AXES))
+    for index, category in enumerate(CATEGORIES):
+        for number in numbers(TABLETOP[category][1]):
+            meanings[number, FIRST_CATEGORY + index] = KIN
+    return F.normalize(meanings, dim=1)
+
+
 def axis(index: int) -> Tensor:
     """A unit vector [DIMS] along one dimension."""
     return F.one_hot(torch.tensor(index), DIMS).float()
@@ -59,15 +71,15 @@ def noun_vector(noun: Noun) -> Tensor:
     for category in noun.categories:
         vector[FIRST_CATEGORY + category] = len(noun.categories) ** -0.5
     if not (noun.classes or noun.categories):
-        vector = axis(THING if noun.name in THINGS else SURFACE)
+        vector = axis(THING) if noun.name in THINGS else axis(CONSTANT) - axis(THING)
     return F.normalize(vector, dim=0)
 
 
 def phrase_vector(noun: Noun | None, colour: int | None) -> Tensor:
-    """A unit vector [DIMS] of a noun, of a colour, or of both; a coloured thing is its colour."""
+    """A unit vector [DIMS] of a noun, of a colour, or of both."""
     if colour is None:
         return noun_vector(noun)
-    vector = COLOUR * axis(FIRST_COLOUR + colour)
-    if noun is not None and (noun.classes or noun.categories):
-        vector = vector + noun_vector(noun)
+    vector = axis(FIRST_COLOUR + colour)
+    if noun is not None:
+        vector = vector + noun_vector(noun) - BOTH * axis(CONSTANT)
     return F.normalize(vector, dim=0)

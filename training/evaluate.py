@@ -135,7 +135,7 @@ def _score(
     members = defaultdict(list)
     for item in scene.objects:
         members[item["colour"], item["category"]].append(item)
-    masks = _region_masks(frame)
+    masks = region_masks(frame)
     for pair, answer in answers.items():
         visible = [item for item in members[pair] if item["visible"] >= VISIBLE]
         if not members[pair]:
@@ -146,7 +146,7 @@ def _score(
             result.answers.append(_compare(scene, visible[0], answer, masks))
 
 
-def _region_masks(frame: EncodedFrame) -> np.ndarray:
+def region_masks(frame: EncodedFrame) -> np.ndarray:
     """Bool R×H×W: every region of a frame at the camera's size."""
     height, width = frame.image_size
     upsampled = [

@@ -31,6 +31,8 @@ from training.vocabulary import CATEGORIES, COLOURS
 SIDES = (288, 640)
 """Short sides in px at which pictures are seen in training: things are small and large."""
 MEAN, DEVIATION = 127.0, 128.0
+NOTHING_KNOWN, STRANGER, SURFACE = -1, -2, -3
+"""Categories of regions that are no labelled object: anything else, a thing, table or room."""
 PIECES = 3
 """Pieces of table and room to a picture."""
 FITS, APART = 0.5, 0.2
@@ -42,7 +44,8 @@ class Regions:
     """Region features, and what is known about the regions.
 
     features: float16 N×1792, the means of every level, finest first. whole: float16 N×1792, of
-    the whole picture. category, colour: int64 [N], −1 where the region is none of the objects.
+    the whole picture. category, colour: int64 [N], below 0 where the region is none of the
+    objects: the category then is NOTHING_KNOWN, STRANGER or SURFACE.
     scene: int64 [N]. pixels: float32 [N], the region's area on the grid, cells. proposed: bool [N],
     whether the mask is a proposal.
     """
@@ -156,8 +159,11 @@ def true_masks(scene: LabelledScene, rng: Generator) -> tuple[list[np.ndarray], 
     return [mask for mask, _ in found], [index for _, index in found]
 
 
-def other_masks(scene: LabelledScene, rng: Generator) -> list[np.ndarray]:
-    """What no name is taught for: things beside the objects, and pieces of table and room."""
+def other_masks(scene: LabelledScene, rng: Generator) -> tuple[list[np.ndarray], list[int]]:
+    """What no name is taught for: things beside the objects, and pieces of table and room.
+
+    The masks, and of each whether it is a STRANGER or SURFACE.
+    """
     known = {item["id"] for item in scene.objects}
     strangers = [
         jitter(scene.masks == number, rng)
@@ -172,7 +178,9 @@ def other_masks(scene: LabelledScene, rng: Generator) -> list[np.ndarray]:
         piece = np.zeros((height, width), bool)
         piece[y : y + h, x : x + w] = scene.masks[y : y + h, x : x + w] == 0
         pieces.append(piece)
-    return [mask for mask in (*strangers, *pieces) if mask.sum() >= 40]
+    both = [(mask, STRANGER) for mask in strangers] + [(mask, SURFACE) for mask in pieces]
+    kept = [(mask, kind) for mask, kind in both if mask.sum() >= 40]
+    return [mask for mask, _ in kept], [kind for _, kind in kept]
 
 
 def proposed_masks(
@@ -202,8 +210,8 @@ def scene_regions(
     """One rendition of a scene; with the model, its proposals too."""
     picture = augment(scene.rgb, rng)
     masks, owners = true_masks(scene, rng)
-    others = other_masks(scene, rng)
-    masks, owners = masks + others, owners + [-1] * len(others)
+    others, sorts = other_masks(scene, rng)
+    masks, owners = masks + others, owners + sorts
     proposed = [False] * len(masks)
     if model is not None:
         more, whose = proposed_masks(model, scene, picture)
@@ -219,7 +227,9 @@ def scene_regions(
     return Regions(
         features=means,
         whole=whole.half().numpy()[None].repeat(len(means), 0),
-        category=np.array([kinds.index(i["category"]) if i else -1 for i in items]),
+        category=np.array(
+            [kinds.index(i["category"]) if i else o for i, o in zip(items, owners, strict=True)]
+        ),
         colour=np.array([hues.index(i["colour"]) if i else -1 for i in items]),
         scene=np.full(len(means), scene.number),
         pixels=area.astype(np.float32),

@@ -19,7 +19,7 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from numpy.random import Generator, default_rng
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from textregion_ros.regions.loading import make_clip
@@ -58,9 +58,9 @@ class Phrases:
             pool = self.nouns if sort < 0.4 else self.tabletop
             noun = pool[rng.integers(len(pool))]
         else:
-            names = THINGS if sort < 0.96 else SURFACES
+            names = THINGS if sort < 0.965 else SURFACES
             noun = Noun(names[rng.integers(len(names))], (), ())
-        if (0.3 < sort < 0.8) or (0.9 < sort < 0.94):
+        if (0.3 < sort < 0.8) or (0.9 < sort < 0.95):
             word, colour = self.colours[rng.integers(len(self.colours))]
             if any((colour, category) in HELD_OUT_INDICES for category in noun.categories):
                 word, colour = "", None
@@ -92,8 +92,8 @@ class SmallVocabulary(nn.Module):
         # A word's tokens do not depend on its neighbours, but a comma or full stop may follow.
         self.used = self.tokenizer([f"{name}. , {name}" for name in names]).unique()
         self.rows = tower.token_embedding.num_embeddings
-        tower.token_embedding = nn.Embedding(len(self.used), tower.token_embedding.embedding_dim)
-        nn.init.normal_(tower.token_embedding.weight, std=0.02)
+        table = tower.token_embedding.weight[self.used]
+        tower.token_embedding = nn.Embedding.from_pretrained(table.detach(), freeze=False)
         self.tower = tower
 
     def forward(self, sentences: list[str]) -> Tensor:
@@ -101,7 +101,7 @@ class SmallVocabulary(nn.Module):
         ids = self.tokenizer(sentences)
         length = int(ids.argmax(1).max()) + 1  # the tower is causal: what follows need not be run
         # Sorted as they are, the largest is the end of text still, by which the tower finds it.
-        tokens = torch.searchsorted(self.used, ids[:, :length])
+        tokens = torch.searchsorted(self.used, ids[:, :length].contiguous())
         tower = self.tower
         x = tower.token_embedding(tokens) + tower.positional_embedding[:length]
         x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:length, :length]))
@@ -129,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--start", type=Path, help="text.safetensors to go on from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--config", type=Path, default=Path(str(files("textregion_ros.models.demo") / "clip.json"))
@@ -138,6 +139,8 @@ def main() -> None:
     torch.set_num_threads(1)
     rng, phrases = default_rng(args.seed), Phrases.make()
     model = make_clip(json.loads(args.config.read_text()))
+    if args.start:
+        model.text.load_state_dict(load_file(args.start))
     tower = SmallVocabulary(model.text, model.context_length, phrases)
     optimizer = torch.optim.AdamW(tower.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
     args.out.mkdir(parents=True, exist_ok=True)

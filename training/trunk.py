@@ -24,9 +24,9 @@ def read_weights() -> dict[str, Tensor]:
     return dict(zip(timm.create_model("efficientnet_lite0").state_dict(), theirs.values(), strict=True))
 
 
-def load_trunk(width: int = 1, num_classes: int = 1) -> FeaturePyramid:
+def load_trunk(dims: int = 288) -> FeaturePyramid:
     """The pyramid with ImageNet's trunk, in evaluation mode; its projections are random."""
-    pyramid = FeaturePyramid(width, num_classes)
+    pyramid = FeaturePyramid(dims)
     renames = {"conv_stem": "stem.0", "bn1": "stem.1", "conv_head": "top.0", "bn2": "top.1"}
     weights = {}
     for name, value in read_weights().items():

@@ -1,12 +1,13 @@
-"""The demo encoder's visual tower: a feature pyramid whose levels are summed into one map.
+"""The demo encoder's visual tower: a feature pyramid, and a token that says what a region may be.
 
-A region's token is a linear map of the means of its features at every level. Linear maps and means
-commute, so that the levels are projected first, each on its own grid, and only the sum is spread
-over the finest.
+What a region may be is read linearly off the means of its features at every level. Linear maps and
+means commute, so that the levels are projected first, each on its own grid, and only their sum is
+spread over the finest.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import timm
@@ -17,6 +18,54 @@ from torch import Tensor, nn
 
 STRIDE = 8
 """Pixels of the image to a cell of the summed map."""
+NAMELESS = 2
+"""The last kinds have no name: other things, and surfaces."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """How much a cell tells: dimensions of fine classes, number of classes, kinds and colours."""
+
+    class_dims: int = 256
+    classes: int = 1000
+    kinds: int = 16
+    colours: int = 8
+
+    @property
+    def width(self) -> int:
+        """Channels of the summed map: class dimensions, then logits of kinds and of colours."""
+        return self.class_dims + self.kinds + self.colours
+
+
+class ExpectedMeaning(nn.Module):
+    """Region means N×width -> unit tokens N×dims: the mean of all it may be, by likelihood.
+
+    Every kind, class and colour has a meaning, a vector in the space of the text; classes count as
+    far as the region is of no named kind. The last dimension holds what is lacking to a fixed
+    length, so that being unsure of one thing never makes another likelier.
+    """
+
+    budget = 4.0
+    """Square of that length: a thing, its kind, its colour and the constant, each of length 1."""
+
+    def __init__(self, readings: Readings, dims: int) -> None:
+        super().__init__()
+        self.sizes = (readings.class_dims, readings.kinds, readings.colours)
+        self.classes = nn.Linear(readings.class_dims, readings.classes)
+        self.class_meanings = nn.Parameter(torch.zeros(readings.classes, dims))
+        self.kind_meanings = nn.Parameter(torch.zeros(readings.kinds, dims))
+        self.colour_meanings = nn.Parameter(torch.zeros(readings.colours, dims))
+        self.constant = nn.Parameter(torch.zeros(dims))
+
+    def forward(self, means: Tensor) -> Tensor:
+        """Unit tokens N×dims."""
+        directions, kinds, colours = means.split(self.sizes, 1)
+        kinds = kinds.softmax(1)
+        meaning = kinds @ self.kind_meanings + colours.softmax(1) @ self.colour_meanings
+        classes = self.classes(directions).softmax(1) * kinds[:, -NAMELESS:].sum(1, keepdim=True)
+        meaning = meaning + classes @ self.class_meanings + self.constant
+        lacking = (self.budget - meaning.square().sum(1)).clamp(min=0.0).sqrt()
+        return torch.cat([meaning[:, :-1], lacking[:, None]], 1) * self.budget**-0.5
 
 
 class FeaturePyramid(nn.Module):
@@ -25,18 +74,18 @@ class FeaturePyramid(nn.Module):
     As open_clip's TimmModel asks of a trunk: `forward` gives one vector to an image.
     """
 
-    def __init__(self, width: int, num_classes: int) -> None:
-        """width: of the summed map. num_classes: of the vectors that text is compared with."""
+    def __init__(self, dims: int, readings: Readings = Readings()) -> None:
+        """dims: of the vectors that text is compared with."""
         super().__init__()
         net = timm.create_model("efficientnet_lite0", num_classes=0)
         self.stem = nn.Sequential(net.conv_stem, net.bn1)
         self.blocks = net.blocks
         self.top = nn.Sequential(net.conv_head, net.bn2)
         self.laterals = nn.ModuleList(
-            nn.Conv2d(channels, width, 1, bias=channels == net.num_features)
+            nn.Conv2d(channels, readings.width, 1, bias=channels == net.num_features)
             for channels in (16, 24, 40, 112, 320, net.num_features)
         )
-        self.head = nn.Linear(width, num_classes, bias=False)
+        self.head = ExpectedMeaning(readings, dims)
 
     def levels(self, images: Tensor) -> list[Tensor]:
         """Images B×3×h×w, normalised -> maps at strides 2, 4, 8, 16, 32 and 32, finest first."""
@@ -51,16 +100,17 @@ class FeaturePyramid(nn.Module):
         """Images B×3×h×w, sides multiples of 32 -> the summed map B×width×h/8×w/8."""
         levels = self.levels(images)
         size = levels[2].shape[2:]
-        maps = [lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)]
-        return sum(resample(each, size) for each in maps)
-
-    def forward_head(self, features: Tensor) -> Tensor:
-        """Summed maps B×width×h×w -> one vector to an image, B×num_classes."""
-        return self.head(features.mean((2, 3)))
+        fine = [resample(level, size) for level in levels[:3]]
+        maps = [
+            lateral(level)
+            for lateral, level in zip(self.laterals, [*fine, *levels[3:]], strict=True)
+        ]
+        # The two coarsest lie on one grid: summed first, they are spread once.
+        return sum(maps[:3]) + resample(maps[3], size) + resample(maps[4] + maps[5], size)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images B×3×h×w -> B×num_classes."""
-        return self.forward_head(self.forward_features(images))
+        """Images B×3×h×w -> one unit vector to an image, B×dims."""
+        return self.head(self.forward_features(images).mean((2, 3)))
 
 
 def resample(level: Tensor, size: torch.Size) -> Tensor:
@@ -73,6 +123,6 @@ def resample(level: Tensor, size: torch.Size) -> Tensor:
 
 
 @register_model
-def textregion_pyramid(num_classes: int, width: int = 384, **_: Any) -> FeaturePyramid:
+def textregion_pyramid(num_classes: int, **_: Any) -> FeaturePyramid:
     """For open_clip, by this name. Not pre-trained: what timm passes on of that is left aside."""
-    return FeaturePyramid(width, num_classes)
+    return FeaturePyramid(num_classes)

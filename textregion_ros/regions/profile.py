@@ -197,20 +197,25 @@ def load_profile(name: str, sam2: str | None = None) -> Profile:
 
     Raises UnknownProfile where there is no such profile or size, BadProfile where it is malformed.
     """
-    path = Path(name)
-    if name in profile_names():
-        path = Path(str(files("textregion_ros.regions") / "profiles" / f"{name}.yaml"))
-    elif path.suffix not in (".yaml", ".yml") or not path.is_file():
-        raise UnknownProfile(
-            f"no profile {name!r}: give one of {', '.join(profile_names())}, or a .yaml file"
-        )
-    profile = _parse(path)
+    profile = _parse(profile_path(name))
     if sam2 is None:
         return profile
     if sam2 not in profile.sam2.sizes:
         sizes = ", ".join(profile.sam2.sizes)
         raise UnknownProfile(f"profile {profile.name} has no SAM2 of size {sam2!r}, only {sizes}")
     return replace(profile, sam2=replace(profile.sam2, use=sam2))
+
+
+def profile_path(name: str) -> Path:
+    """The YAML file of a bundled profile by name, or of one by path. Raises UnknownProfile."""
+    path = Path(name)
+    if name in profile_names():
+        return Path(str(files("textregion_ros.regions") / "profiles" / f"{name}.yaml"))
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        raise UnknownProfile(
+            f"no profile {name!r}: give one of {', '.join(profile_names())}, or a .yaml file"
+        )
+    return path
 
 
 def _parse(path: Path) -> Profile:
