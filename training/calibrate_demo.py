@@ -21,7 +21,7 @@ from textregion_ros.evaluation.questions import Observation, observe, read_quest
 from textregion_ros.regions import TextRegion
 from textregion_ros.regions.calibration import Calibration, balance, fit, threshold_at
 from training.evaluate import read_scenes
-from training.judge import scene_observations
+from training.judge import REWORDED, scene_observations
 
 PROFILE = Path(textregion_ros.regions.__file__).parent / "profiles" / "demo.yaml"
 FALSE_FINDS = 0.02
@@ -29,6 +29,7 @@ FALSE_FINDS = 0.02
 
 def columns(seen: list[Observation]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Logits, leads, whether right, whether present; each [N]."""
+    seen = [one for one in seen if one.question.kind != REWORDED]
     rows = [(one.logit, one.lead, one.right, one.question.present) for one in seen]
     logits, lead, right, present = zip(*rows, strict=True)
     return np.array(logits), np.array(lead), np.array(right), np.array(present)

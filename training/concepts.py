@@ -17,7 +17,7 @@ from torch import Tensor
 
 from training.trunk import read_classifier
 from training.vocabulary import CATEGORIES, COLOURS
-from training.words import TABLETOP, THINGS, Noun, numbers
+from training.words import THINGS, Noun
 
 CLASS_DIMS, AXES = 256, 32
 DIMS = CLASS_DIMS + AXES
@@ -45,16 +45,6 @@ def class_directions() -> Tensor:
     """1000×256: unit vectors of ImageNet's classes."""
     weight, _ = read_classifier()
     return F.normalize((weight - weight.mean(0)) @ class_basis().T, dim=1)
-
-
-@cache
-def class_meanings() -> Tensor:
-    """1000×DIMS: what a token says of each class: a mug of ImageNet's is the tabletop's mug too."""
-    meanings = F.pad(class_directions(), (0, AXES))
-    for index, category in enumerate(CATEGORIES):
-        for number in numbers(TABLETOP[category][1]):
-            meanings[number, FIRST_CATEGORY + index] = KIN
-    return F.normalize(meanings, dim=1)
 
 
 def axis(index: int) -> Tensor:

@@ -28,7 +28,30 @@ FAR_THINGS = (
     "teddy bear",
 )
 """Things of ImageNet that lie on none of the rendered tables."""
-HELD, NEAR, FAR, THING = "held-out", "near", "far", "thing"
+OTHER_NOUNS = {
+    "ball": "sphere",
+    "cube": "block",
+    "cone": "traffic cone",
+    "ring": "hoop",
+    "can": "tin",
+    "bottle": "flask",
+    "mug": "cup",
+    "bowl": "basin",
+    "plate": "dish",
+    "book": "textbook",
+    "hammer": "mallet",
+    "spoon": "teaspoon",
+}
+OTHER_COLOURS = {
+    "red": "crimson",
+    "green": "emerald",
+    "blue": "azure",
+    "yellow": "golden",
+    "purple": "violet",
+    "white": "ivory",
+    "black": "ebony",
+}
+HELD, NEAR, FAR, THING, REWORDED = "held-out", "near", "far", "thing", "reworded"
 
 
 def scene_observations(
@@ -36,7 +59,7 @@ def scene_observations(
 ) -> Iterator[Observation]:
     """Every pair of colour and category, and things that are never there, asked of every scene.
 
-    Present: pairs that are unique in their scene and at least 60 % visible. Absent: pairs that are
+    Present: pairs, each in plain and in other words, that are unique in their scene and at least 60 % visible. Absent: pairs that are
     not in it, near where their category is, far where it is not; things of ImageNet. Other pairs
     are not asked.
     """
@@ -64,8 +87,17 @@ def _questions(scene: LabelledScene) -> Iterator[tuple[Question, int]]:
             x, y, w, h = _box(scene.masks == members[0]["id"])
             kind = HELD if (colour, category) in HELD_OUT else ""
             yield Question(text, ((x, y, w, h),), kind=kind), members[0]["id"]
+            other = reword(colour, category)
+            yield Question(other, ((x, y, w, h),), kind=REWORDED), members[0]["id"]
     for thing in FAR_THINGS:
         yield Question(thing, kind=THING), 0
+
+
+def reword(colour: str, category: str) -> str:
+    """The same in other words: another colour word, another noun, another order, by turns."""
+    noun, hue = OTHER_NOUNS.get(category, category), OTHER_COLOURS.get(colour, colour)
+    turn = (len(colour) + len(category)) % 3
+    return (f"{hue} {category}", f"the {colour} {noun}", f"{noun} that is {colour}")[turn]
 
 
 def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -98,7 +130,8 @@ class Verdict:
     """What answers come to at a threshold; shares, nan where nothing was asked.
 
     right: of the present things, the best region is the right one, found or not. fits: some region
-    fits. found, elsewhere, missed: answered rightly, wrongly, not at all. false_finds: of the
+    fits. reworded: right where the phrase is a synonym, of which nothing else here takes account.
+    found, elsewhere, missed: answered rightly, wrongly, not at all. false_finds: of the
     absent things by kind, those that are found. auroc: a present thing scores above an absent one.
     error: expected calibration error, half of the weight on absent things.
     """
@@ -107,6 +140,7 @@ class Verdict:
     absent: int
     right: float
     held_out: float
+    reworded: float
     fits: float
     found: float
     elsewhere: float
@@ -118,6 +152,8 @@ class Verdict:
 
 def judge(observations: list[Observation], threshold: float) -> Verdict:
     """Sum up observations by their own scores."""
+    reworded = [seen for seen in observations if seen.question.kind == REWORDED]
+    observations = [seen for seen in observations if seen.question.kind != REWORDED]
     present = np.array([seen.question.present for seen in observations])
     right = np.array([seen.right for seen in observations])
     fits = np.array([seen.fits for seen in observations])
@@ -130,6 +166,7 @@ def judge(observations: list[Observation], threshold: float) -> Verdict:
         absent=int((~present).sum()),
         right=_share(right, present),
         held_out=_share(right, present & (kinds == HELD)),
+        reworded=float(np.mean([seen.right for seen in reworded])) if reworded else float("nan"),
         fits=_share(fits, present),
         found=_share(answered & right, present),
         elsewhere=_share(answered & ~right, present),

@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--start", type=Path, help="text.safetensors to go on from")
+    parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--config", type=Path, default=Path(str(files("textregion_ros.models.demo") / "clip.json"))
@@ -142,12 +143,12 @@ def main() -> None:
     if args.start:
         model.text.load_state_dict(load_file(args.start))
     tower = SmallVocabulary(model.text, model.context_length, phrases)
-    optimizer = torch.optim.AdamW(tower.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(tower.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     args.out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with (args.out / "log.csv").open("w") as log:
         for step in range(args.steps):
-            rate = RATE * min(1, (step + 1) / 100, 1.5 * (1 - step / args.steps))
+            rate = args.rate * min(1, (step + 1) / 50, 1.5 * (1 - step / args.steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             sentences, places = zip(*(phrases.draw(rng) for _ in range(BATCH)), strict=True)
@@ -165,7 +166,7 @@ def main() -> None:
                     file=log,
                     flush=True,
                 )
-            if step % 200 == 199 or step + 1 == args.steps:
+            if step % 50 == 49 or step + 1 == args.steps:
                 save_file(tower.whole_state(), args.out / "text.safetensors")
 
 
