@@ -1,6 +1,6 @@
 """Put trunk, projection and text tower together: the encoder's weights as they ship.
 
-    python -m training.assemble --tokens runs/tokens --text runs/text --out runs/encoder
+python -m training.assemble --tokens runs/tokens --text runs/text --out runs/encoder
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def make_pyramid(reader: dict[str, Tensor], meanings: Tensor) -> FeaturePyramid:
     return pyramid
 
 
-def assemble(
-    reader: dict[str, Tensor], text: dict[str, Tensor], config: dict
-) -> dict[str, Tensor]:
+def assemble(reader: dict[str, Tensor], text: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
     """The state of the open_clip model, in half precision, of both trained parts."""
     model = make_clip(config).eval()
     model.text.load_state_dict(text)

@@ -55,9 +55,7 @@ def install(calibration: Calibration, threshold: float, path: Path) -> None:
         f"offset: {calibration.offset}}}"
     )
     text = re.sub(r"^calibration: .*\n", "", path.read_text(encoding="utf-8"), flags=re.M)
-    text, count = re.subn(
-        r"^threshold: \S+", f"threshold: {threshold:g}\n{line}", text, flags=re.M
-    )
+    text, count = re.subn(r"^threshold: \S+", f"threshold: {threshold:g}\n{line}", text, flags=re.M)
     if count != 1:
         raise SystemExit(f"{path.name} does not give its threshold once")
     path.write_text(text, encoding="utf-8")

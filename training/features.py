@@ -9,6 +9,8 @@ under the region, on the grid on which the profile pools them.
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -28,6 +30,9 @@ from training.evaluate import LabelledScene, read_scenes
 from training.trunk import load_trunk
 from training.vocabulary import CATEGORIES, COLOURS
 
+PROPOSE_EACH = 5
+"""Every how many scenes proposals are added to the true masks: they take longest."""
+PHOTOGRAPH_SIDES = (384, 480, 640)
 SIDES = (288, 640)
 """Short sides in px at which pictures are seen in training: things are small and large."""
 MEAN, DEVIATION = 127.0, 128.0
@@ -237,28 +242,71 @@ def scene_regions(
     )
 
 
+def photograph_regions(trunk: FeaturePyramid, model: TextRegion, rgb: np.ndarray) -> Regions:
+    """Proposals on a photograph, seen at three sizes, about which nothing is known."""
+    scale = min(1.0, 1024 / max(rgb.shape[:2]))
+    picture = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = picture.shape[:2]
+    frame = model.encode(picture)
+    masks = np.stack([cv2.resize(m.astype(np.float32), (width, height)) > 0 for m in frame.masks])
+    seen = [levels_of(trunk, fit(picture, side)) for side in PHOTOGRAPH_SIDES]
+    means, areas = zip(*(pool(levels, masks) for levels in seen), strict=True)
+    wholes = [torch.cat([x.mean((1, 2)) for x in levels]).half().numpy() for levels in seen]
+    count = len(masks) * len(seen)
+    return Regions(
+        features=np.concatenate(means),
+        whole=np.repeat(np.stack(wholes), len(masks), 0),
+        category=np.full(count, NOTHING_KNOWN),
+        colour=np.full(count, -1),
+        scene=np.zeros(count, int),
+        pixels=np.concatenate(areas).astype(np.float32),
+        proposed=np.ones(count, bool),
+    )
+
+
+def read_photographs(names: Path, folder: Path) -> Iterator[np.ndarray]:
+    """The pictures that a file of training/photographs names, RGB."""
+    for entry in json.loads(names.read_text())["pictures"]:
+        picture = cv2.imread(str(folder / entry["picture"]))
+        if picture is None:
+            raise SystemExit(f"{folder} lacks {entry['picture']}: {entry['source']}")
+        yield picture[..., ::-1].copy()
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
+    parser.add_argument("--scenes", type=Path, help="made by training.scenes")
+    parser.add_argument("--photographs", type=Path, help="a file of training/photographs instead")
+    parser.add_argument("--pictures", type=Path, help="the folder where those photographs are")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--renditions", type=int, default=3)
-    parser.add_argument("--proposals", help="a profile whose proposals are added")
+    parser.add_argument("--proposals", default="demo", help="the profile that proposes regions")
     parser.add_argument("--first", type=int, default=0, help="the first scene to take")
     parser.add_argument("--count", type=int, default=10**6, help="how many scenes to take")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     trunk = load_trunk().to(memory_format=torch.channels_last)
-    model = TextRegion.from_profile(args.proposals, device="cpu") if args.proposals else None
+    model = TextRegion.from_profile(args.proposals, device="cpu")
+    if args.photographs:
+        pictures = read_photographs(args.photographs, args.pictures)
+        found = [photograph_regions(trunk, model, rgb) for rgb in pictures]
+        return write(found, args.out)
     found = []
     scenes = islice(read_scenes(args.scenes), args.first, args.first + args.count)
     for scene in tqdm(scenes, "scenes", miniters=10):
         for rendition in range(args.renditions):
             rng = default_rng([args.seed, scene.number, rendition])
-            found.append(scene_regions(trunk, None if rendition else model, scene, rng))
-    parts = [vars(regions) for regions in found if regions is not None]
-    Regions(**{k: np.concatenate([part[k] for part in parts]) for k in parts[0]}).save(args.out)
+            proposer = model if rendition == 0 and scene.number % PROPOSE_EACH == 0 else None
+            found.append(scene_regions(trunk, proposer, scene, rng))
+    return write([regions for regions in found if regions is not None], args.out)
+
+
+def write(found: list[Regions], out: Path) -> None:
+    """Write all regions as one file."""
+    parts = [vars(regions) for regions in found]
+    Regions(**{k: np.concatenate([part[k] for part in parts]) for k in parts[0]}).save(out)
 
 
 if __name__ == "__main__":

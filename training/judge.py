@@ -59,9 +59,9 @@ def scene_observations(
 ) -> Iterator[Observation]:
     """Every pair of colour and category, and things that are never there, asked of every scene.
 
-    Present: pairs, each in plain and in other words, that are unique in their scene and at least 60 % visible. Absent: pairs that are
-    not in it, near where their category is, far where it is not; things of ImageNet. Other pairs
-    are not asked.
+    Present: pairs, each in plain and in other words, that are unique in their scene and at least
+    60 % visible. Absent: pairs that are not in it, near where their category is, far where it is
+    not; things of ImageNet. Other pairs are not asked.
     """
     for scene in scenes:
         encoded = model.encode(scene.rgb)
@@ -105,7 +105,7 @@ def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
 
 
-def _observe(picture, question, truth, masks, encoded, logits, scores) -> Observation:  # noqa: ANN001
+def _observe(picture, question, truth, masks, encoded, logits, scores) -> Observation:
     if not len(logits):
         return Observation(picture, question, -50.0, 0.0, 0.0, False, False)
     best = int(logits.argmax())

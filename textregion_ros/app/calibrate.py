@@ -148,9 +148,7 @@ def _absolute(data: Any, folder: Path) -> Any:
     return data
 
 
-def plot_reliability(
-    observations: list[Observation], calibration: Calibration, path: Path
-) -> None:
+def plot_reliability(observations: list[Observation], calibration: Calibration, path: Path) -> None:
     """Draw how often answers of each score are right; absent things weigh as much as present."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -182,9 +180,7 @@ def run(
     """The command: read, ask, fit, write the profile and, if asked for, the plot."""
     if out.suffix not in (".yaml", ".yml"):
         raise TextRegionError(f"--out {out}: name a .yaml file")
-    outcome, observations = calibrate(
-        profile, read_questions(data, pictures), rate, device, sam2
-    )
+    outcome, observations = calibrate(profile, read_questions(data, pictures), rate, device, sam2)
     out.write_text(calibrated_yaml(profile, outcome), encoding="utf-8")
     if plot is not None:
         plot_reliability(observations, outcome.calibration, plot)

@@ -28,7 +28,7 @@ import numpy as np
 from textregion_ros.evaluation.pictures import read_rgb
 from textregion_ros.regions import TextRegion, TextRegionError
 from textregion_ros.regions.calibration import leads
-from textregion_ros.regions.grounding import distinct, make_region
+from textregion_ros.regions.grounding import make_region
 
 FITS = 0.5
 """IoU from which an answer is right."""
@@ -143,7 +143,7 @@ def observe(model: TextRegion, pictures: Iterable[QuestionedPicture]) -> Iterato
             yield _observe_one(picture.path, question, scene, row, score)
 
 
-def _observe_one(path, question, scene, logits, scores) -> Observation:  # noqa: ANN001
+def _observe_one(path, question, scene, logits, scores) -> Observation:
     if not len(logits):
         return Observation(path, question, -50.0, 0.0, 0.0, False, False)
     best = int(logits.argmax())
@@ -166,7 +166,7 @@ def _observe_one(path, question, scene, logits, scores) -> Observation:  # noqa:
 class _TruthBox:
     box: Box
 
-    def fits(self, scene, index: int) -> bool:  # noqa: ANN001
+    def fits(self, scene, index: int) -> bool:
         return box_iou(tuple(scene.boxes[index]), self.box) >= FITS
 
 
@@ -174,7 +174,7 @@ class _TruthBox:
 class _TruthMask:
     mask: np.ndarray
 
-    def fits(self, scene, index: int) -> bool:  # noqa: ANN001
+    def fits(self, scene, index: int) -> bool:
         answer = make_region(scene, index, 0.0, 0.0).mask
         return (answer & self.mask).sum() >= FITS * max((answer | self.mask).sum(), 1)
 

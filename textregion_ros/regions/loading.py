@@ -18,13 +18,12 @@ from open_clip.factory import load_checkpoint
 from open_clip.tokenizer import HFTokenizer
 from torch import nn
 
-import textregion_ros.models.trunk  # noqa: F401  (registers the demo's trunk with timm)
 from textregion_ros.models.pyramid import FeaturePyramid  # registers itself with timm
 from textregion_ros.regions.checkpoints import load_weights, locate, sha256
 from textregion_ros.regions.encoders import AttentionPoolEncoder, ClipEncoder
 from textregion_ros.regions.errors import BadProfile, MissingExtra
-from textregion_ros.regions.pyramid_encoder import PyramidEncoder
 from textregion_ros.regions.profile import Asset, EncoderSettings, Profile, Sam2Model
+from textregion_ros.regions.pyramid_encoder import PyramidEncoder
 from textregion_ros.regions.text import TextEncoder, openai_templates
 
 

@@ -198,8 +198,9 @@ class TextRegion:
     def logits(
         self, frame: EncodedFrame, texts: Sequence[str], negatives: Sequence[str] = ()
     ) -> np.ndarray:
-        """float32 Q×R, from −∞ to ∞: how much better each text describes each region than any
-        negative does; `scores` makes probabilities of them. Raises BadText, BadQuery.
+        """float32 Q×R: how much better each text describes each region than any negative does.
+
+        Of any size; `scores` makes probabilities of them. Raises BadText, BadQuery.
         """
         self._check_frame(frame)
         return self._logits(frame, *self._check_texts(texts, negatives))

@@ -106,9 +106,10 @@ class EncoderSettings:
 
     resize_method: "multi_resolution" is the whole image and its windows, each squashed to
     crop_size; "resize" the whole image squashed; "whole" the whole image as it is, for encoders
-    that take any size. model: open_clip's name, with `pretrained` the tag whose preprocessing must agree; or config: an
-    open_clip model configuration (JSON). tokenizer: files of a Hugging Face tokenizer, if it needs
-    one. crop_size: px of a view. rescale: (long, short) side in px the image is fitted into.
+    that take any size. model: open_clip's name, with `pretrained` the tag whose preprocessing must
+    agree; or config: an open_clip model configuration (JSON). tokenizer: files of a Hugging Face
+    tokenizer, if it needs one. crop_size: px of a view. rescale: (long, short) side in px the image
+    is fitted into.
     global_views: strips, from left to right, in which the whole image is seen.
     normalise_values, last_block_mlp: variants of the CLIP token. logit_scale: what exp of the
     checkpoint's parameter must be (1 %). score_scale, score_bias: of the score, see grounding.py.

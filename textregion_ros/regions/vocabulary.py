@@ -13,10 +13,9 @@ from pathlib import Path
 WORD = re.compile(r"[^\W_]+")
 POSSESSIVE = re.compile(r"['’]s\b")
 # Words that name nothing to be seen: they are never unknown.
-FUNCTION_WORDS = frozenset(
-    """
+_FUNCTION_WORDS = """
     a an the this that these those some any each every all both no one ones it its itself he she
-    they them their there here i me my we us our you your who which what where whose
+    they them their there here i me my we us our us you your who which what where whose
     is are was were be been being has have had do does did can could will would shall should may
     might must not and or but nor so as than if then of in on at to from by with without into onto
     off over under above below beneath underneath behind between beside besides near next nearest
@@ -30,8 +29,8 @@ FUNCTION_WORDS = frozenset(
     zero two three four five six seven eight nine ten eleven twelve
     colour color coloured colored colours colors photo picture image kind type sort
     standing lying sitting placed visible
-    """.split()
-)
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 
 def read_names(path: Path) -> frozenset[tuple[str, ...]]:
