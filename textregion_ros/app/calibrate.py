@@ -126,11 +126,13 @@ def calibrate(
     return fit_observations(observations, rate), observations
 
 
-def calibrated_yaml(profile: str, outcome: Outcome) -> str:
+def calibrated_yaml(profile: str, outcome: Outcome, sam2: str | None = None) -> str:
     """The text of a profile's YAML file with the calibration and the threshold in it."""
     path = profile_path(profile)
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     data = {"name": path.stem, **_absolute(data, path.resolve().parent)}
+    if sam2 is not None:
+        data["sam2"]["use"] = sam2
     data["threshold"] = outcome.threshold
     data["calibration"] = asdict(outcome.calibration)
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
@@ -181,7 +183,7 @@ def run(
     if out.suffix not in (".yaml", ".yml"):
         raise TextRegionError(f"--out {out}: name a .yaml file")
     outcome, observations = calibrate(profile, read_questions(data, pictures), rate, device, sam2)
-    out.write_text(calibrated_yaml(profile, outcome), encoding="utf-8")
+    out.write_text(calibrated_yaml(profile, outcome, sam2), encoding="utf-8")
     if plot is not None:
         plot_reliability(observations, outcome.calibration, plot)
     return outcome

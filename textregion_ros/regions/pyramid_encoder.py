@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from textregion_ros.models.pyramid import STRIDE
@@ -25,10 +26,12 @@ class PyramidEncoder(nn.Module):
 
     def __init__(self, visual: Any) -> None:
         super().__init__()
-        self.trunk = visual.trunk
+        # Depthwise convolutions are a fourth faster so, on a CPU too.
+        self.trunk = visual.trunk.to(memory_format=torch.channels_last)
 
     def values(self, views: Tensor) -> Tensor:
         """Views V×3×h×w, normalised, sides multiples of 32 -> V×N×D, N = h/8 · w/8, row-major."""
+        views = views.contiguous(memory_format=torch.channels_last)
         return self.trunk.forward_features(views).flatten(2).mT
 
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
