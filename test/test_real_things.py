@@ -8,8 +8,8 @@ from textregion_ros.regions import load_profile
 
 def best(model, rgb, texts):
     """The best region's score of each text."""
-    frame = model.encode(rgb)
-    return [answer.score for answer in model.ground(frame, texts, threshold=0)]
+    scene = model.encode(rgb)
+    return [answer.score for answer in model.ground(scene, texts, threshold=0)]
 
 
 @pytest.mark.parametrize(

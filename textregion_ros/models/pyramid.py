@@ -134,7 +134,7 @@ class FeaturePyramid(nn.Module):
 def resample(level: Tensor, size: torch.Size) -> Tensor:
     """Return a map B×C×h×w on the grid `size`: a finer one averaged, a coarser one spread."""
     if level.shape[2] > size[0]:
-        return F.adaptive_avg_pool2d(level, size)
+        return F.adaptive_avg_pool2d(level, (size[0], size[1]))
     if level.shape[2] == size[0]:
         return level
     return F.interpolate(level, size, mode="bilinear", align_corners=False)

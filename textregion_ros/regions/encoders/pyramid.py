@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from textregion_ros.core.errors import BadProfile
@@ -24,10 +25,13 @@ class PyramidTower(nn.Module):
     def __init__(self, visual: nn.Module) -> None:
         """Read an open_clip tower whose trunk is a `FeaturePyramid` by its own weights."""
         super().__init__()
-        self.trunk: Any = visual.trunk
+        # Depthwise convolutions are a fourth faster so, on a CPU too.
+        trunk: Any = visual.trunk
+        self.trunk: Any = trunk.to(memory_format=torch.channels_last)
 
     def values(self, views: Tensor) -> Tensor:
         """Return values V×N×D of normalised views V×3×h×w; N = h/8 · w/8, row by row."""
+        views = views.contiguous(memory_format=torch.channels_last)
         return self.trunk.forward_features(views).flatten(2).mT
 
     def pool(self, values: Tensor, masks: Tensor) -> Tensor:
