@@ -21,7 +21,7 @@ import numpy as np
 from textregion_ros.evaluation.questions import Observation, observe, read_questions
 from textregion_ros.regions import TextRegion
 from training.evaluate import read_scenes
-from training.judge import Verdict, judge, scene_observations
+from training.judge import REWORDED, Verdict, judge, scene_observations
 
 HERE = Path(__file__).parent
 WORST = 6
@@ -123,7 +123,7 @@ def breakdown(seen: list[Observation], name: str, verdict: Verdict) -> list[str]
         return [f"Photographs, wrong: {', '.join(wrong)}.", ""]
     rows: dict[str, list[Observation]] = {}
     for one in seen:
-        if one.question.present and one.question.kind != "reworded":
+        if one.question.present and one.question.kind != REWORDED:
             rows.setdefault(one.question.text.split()[-1], []).append(one)
     return [
         f"## {name.capitalize()}, by category",
@@ -146,7 +146,8 @@ def slug(name: str) -> str:
 
 def worst(seen: list[Observation]) -> list[Observation]:
     """The wrong answers of the highest scores, about things that are there."""
-    wrong = [one for one in seen if one.question.present and not one.right]
+    asked = [one for one in seen if one.question.present and one.question.kind != REWORDED]
+    wrong = [one for one in asked if not one.right]
     return sorted(wrong, key=lambda one: -one.score)[:WORST]
 
 

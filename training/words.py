@@ -379,13 +379,12 @@ def nouns() -> tuple[Noun, ...]:
         Noun(name, tuple(sorted(classes[name])), tuple(sorted(categories.get(name, ()))))
         for name in classes
     ]
-    taken = set(classes)
-    more = [
-        Noun(plural(noun.name), noun.classes, noun.categories)
+    more = {
+        plural(noun.name): Noun(plural(noun.name), noun.classes, noun.categories)
         for noun in every
-        if plural(noun.name) not in taken
-    ]
-    return (*every, *more)
+        if plural(noun.name) not in classes
+    }
+    return (*every, *more.values())
 
 
 def colour_words() -> dict[str, int]:

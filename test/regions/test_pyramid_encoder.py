@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from textregion_ros.core.errors import BadProfile
-from textregion_ros.models.pyramid import ExpectedMeaning, FeaturePyramid, Readings, resample
+from textregion_ros.models.pyramid import (
+    ExpectedMeaning,
+    FeaturePyramid,
+    Readings,
+    fold_norms,
+    resample,
+)
 from textregion_ros.regions import load_profile
 from textregion_ros.regions.encoders.pyramid import (
     PyramidTower,
@@ -79,6 +85,18 @@ def test_projecting_levels_first_changes_nothing(visual):
     weight = torch.cat([lateral.weight for lateral in trunk.laterals], 1)
     whole = F.conv2d(spread, weight, trunk.laterals[-1].bias)
     torch.testing.assert_close(trunk.forward_features(images), whole, rtol=1e-3, atol=1e-4)
+
+
+def test_folded_norms_change_nothing():
+    torch.manual_seed(5)
+    trunk, images = FeaturePyramid(DIMS).requires_grad_(False), torch.randn(1, 3, 64, 64)
+    trunk.train()(images)  # running means that are not 0
+    before = trunk.eval()(images)
+    count = sum(isinstance(module, torch.nn.BatchNorm2d) for module in trunk.modules())
+    fold_norms(trunk)
+    assert count > 40
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in trunk.modules())
+    torch.testing.assert_close(trunk(images), before, rtol=1e-3, atol=1e-4)
 
 
 def test_a_sure_region_means_its_kind_and_colour(head):

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from textregion_ros.core.errors import BadProfile
-from textregion_ros.models.pyramid import STRIDE, FeaturePyramid  # registers itself with timm
+
+# Importing the pyramid registers it with timm.
+from textregion_ros.models.pyramid import STRIDE, FeaturePyramid, fold_norms
 from textregion_ros.regions.encoders import views
 from textregion_ros.regions.encoders.crops import CropEncoder
 from textregion_ros.regions.settings import EncoderSettings
@@ -27,6 +29,7 @@ class PyramidTower(nn.Module):
         super().__init__()
         # Depthwise convolutions are a fourth faster so, on a CPU too.
         trunk: Any = visual.trunk
+        fold_norms(trunk)
         self.trunk: Any = trunk.to(memory_format=torch.channels_last)
 
     def values(self, views: Tensor) -> Tensor:
