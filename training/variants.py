@@ -174,7 +174,9 @@ class Dense(Tokens):
         start = time.perf_counter()
         height, width = rgb.shape[:2]
         size = self.encoder.working_size(height, width)
-        values = self.encoder.values(views.to_tensor(views.resized(rgb, size), self.device))
+        values = self.encoder.values(
+            views.to_tensor(views.resized(rgb, size, self.encoder.antialias), self.device)
+        )
         patches = F.normalize(self.encoder.project(values.flatten(0, 1)).float(), dim=-1)
         encoded = EncodedFrame(
             image_size=(height, width),

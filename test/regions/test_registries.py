@@ -28,6 +28,7 @@ class ColourEncoder:
     logit_scale: float = 1.0
     logit_bias: float = 0.0
     has_dense: bool = False
+    antialias: bool = False
 
     def working_size(self, height, width):
         return height, width

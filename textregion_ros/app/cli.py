@@ -1,4 +1,4 @@
-"""The command line: `textregion ask`, `fetch`, `profiles`, `demo` and `evaluate`."""
+"""The command line: `textregion ask`, `fetch`, `profiles`, `calibrate`, `demo`, `evaluate`."""
 
 from __future__ import annotations
 
@@ -119,6 +119,35 @@ def profiles() -> None:
                 weights_state(profile),
             )
     console.print(table)
+
+
+@app.command()
+def calibrate(
+    profile: Annotated[str, typer.Argument(help="A bundled profile or a .yaml file.")],
+    data: Annotated[Path, typer.Argument(help="Folder of pictures with phrases.json or .csv.")],
+    out: Annotated[Path, typer.Option(help="The profile to write, a .yaml file.")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Where the pictures are, if not beside the phrases.")
+    ] = None,
+    false_finds: Annotated[
+        float, typer.Option(help="Share of absent phrases that may be found, 0..1.")
+    ] = 0.02,
+    plot: Annotated[Path | None, typer.Option(help="Draw a reliability plot there.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1…")] = "auto",
+    sam2: Sam2Size = None,
+) -> None:
+    """Make a profile's scores probabilities, and its threshold honest, on one's own pictures."""
+    with one_line_errors():
+        from textregion_ros.app.calibrate import run  # its plot is slow to import
+
+        outcome = run(profile, data, out, pictures, false_finds, plot, device, sam2)
+        console.print(
+            f"{outcome.present} present and {outcome.absent} absent phrases; at the threshold "
+            f"{outcome.threshold:g}: found rightly {outcome.found:.0%}, elsewhere "
+            f"{outcome.elsewhere:.0%}, missed {outcome.missed:.0%}; false finds "
+            f"{outcome.false_finds:.1%}; calibration error {outcome.error:.3f}"
+        )
+        console.print(f"Profile: {out}", soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -76,7 +76,7 @@ def prepare(
     """
     height, width = rgb.shape[:2]
     size = encoder.working_size(height, width)
-    image = views.to_tensor(views.resized(rgb, size), encoder.device)
+    image = views.to_tensor(views.resized(rgb, size, encoder.antialias), encoder.device)
     watch.lap("preprocess")
     features = proposer.prepare(image)
     watch.lap("sam_encoder")

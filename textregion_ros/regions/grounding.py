@@ -12,9 +12,8 @@ from torch import Tensor
 from textregion_ros.core.boxes import union_box
 from textregion_ros.core.results import Grounding, Region
 from textregion_ros.core.scene import Scene
+from textregion_ros.regions.calibration import DUPLICATE_IOU, sigmoid
 from textregion_ros.regions.encoders import Encoder
-
-DUPLICATE_IOU = 0.5
 
 
 def relevancy(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float) -> np.ndarray:
@@ -33,8 +32,19 @@ def relevancy(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float)
     Returns:
         float32 [R] in 0..1.
     """
-    logit = scale * (cosine - rivals.max(1)) if rivals.shape[1] else scale * cosine + bias
-    return (0.5 * (1.0 + np.tanh(0.5 * logit))).astype(np.float32)  # a sigmoid that cannot overflow
+    return sigmoid(logits(cosine, rivals, scale, bias))
+
+
+def logits(cosine: np.ndarray, rivals: np.ndarray, scale: float, bias: float) -> np.ndarray:
+    """Return what `relevancy` is the sigmoid of, [R]: above 0 where a text beats every negative.
+
+    Args:
+        cosine: As for `relevancy`.
+        rivals: As for `relevancy`.
+        scale: As for `relevancy`.
+        bias: As for `relevancy`.
+    """
+    return scale * (cosine - rivals.max(1)) if rivals.shape[1] else scale * cosine + bias
 
 
 def distinct(scores: np.ndarray, overlaps: np.ndarray, count: int) -> list[int]:

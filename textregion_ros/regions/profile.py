@@ -40,15 +40,24 @@ def load_profile(name: str, sam2: str | None = None) -> Profile:
         UnknownProfile: There is no such profile or size.
         BadProfile: The profile cannot be read, or has a wrong value.
     """
+    profile = _parse(profile_path(name))
+    return profile if sam2 is None else _with_sam2(profile, sam2)
+
+
+def profile_path(name: str) -> Path:
+    """Return the YAML file of a bundled profile by name, or of one by path.
+
+    Raises:
+        UnknownProfile: There is no such profile.
+    """
     path = Path(name)
     if name in profile_names():
-        path = Path(str(PROFILES / f"{name}.yaml"))
-    elif path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return Path(str(PROFILES / f"{name}.yaml"))
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
         raise UnknownProfile(
             f"no profile {name!r}: give one of {', '.join(profile_names())}, or a .yaml file"
         )
-    profile = _parse(path)
-    return profile if sam2 is None else _with_sam2(profile, sam2)
+    return path
 
 
 def _with_sam2(profile: Profile, size: str) -> Profile:

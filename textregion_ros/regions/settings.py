@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from textregion_ros.core.errors import BadProfile
+from textregion_ros.regions.calibration import Calibration
 from textregion_ros.regions.devices import Precision
 
 Triple = tuple[float, float, float]
@@ -172,8 +173,8 @@ class EncoderSettings:
         pretrained: open_clip's tag of the weights, whose preprocessing must be this one.
         config: An open_clip model configuration (JSON).
         tokenizer: Files of a Hugging Face tokenizer, where the model needs one.
-        resize_method: "multi_resolution" sees the image whole and in windows; "resize" only
-            squashed to one view.
+        resize_method: Of families that see square views: "multi_resolution" sees the image whole
+            and in windows; "resize" only squashed to one view.
         global_views: Strips, from left to right, in which the whole image is seen.
         remove_global_patch: Leave out patches that do not resemble their own regions.
         global_patch_threshold: Least advantage of its own regions that keeps a patch, in cosines.
@@ -247,6 +248,9 @@ class Profile:
         sam2: The SAM 2 models; None where masks come from elsewhere.
         proposals: Where masks come from.
         templates: Sentences with {} where a text goes, or "openai" for the 80 of ImageNet.
+        calibration: Makes a probability of a region's logit; None for the plain sigmoid.
+        vocabulary: List of the names that the encoder was taught, one a line; None where it may
+            have met every word.
 
     Raises:
         BadProfile: A value is out of range, a negative is blank, or a template has no {}.
@@ -259,6 +263,8 @@ class Profile:
     sam2: Sam2Choice | None = None
     proposals: ProposalSettings = ProposalSettings()
     templates: Literal["openai"] | tuple[str, ...] = "openai"
+    calibration: Calibration | None = None
+    vocabulary: Asset | None = None
 
     def __post_init__(self) -> None:
         check_range("threshold", self.threshold, 0.0, 1.0)
@@ -273,8 +279,8 @@ class Profile:
     def assets(self) -> tuple[Asset, ...]:
         """Every file that the models are made from."""
         sam2 = (self.sam2.model.config, self.sam2.model.checkpoint) if self.sam2 else ()
-        config = (self.encoder.config,) if self.encoder.config else ()
-        return (*sam2, self.encoder.checkpoint, *config, *self.encoder.tokenizer)
+        optional = tuple(asset for asset in (self.encoder.config, self.vocabulary) if asset)
+        return (*sam2, self.encoder.checkpoint, *optional, *self.encoder.tokenizer)
 
     @property
     def fetch_command(self) -> str:

@@ -5,11 +5,13 @@ from textregion_ros.regions.encoders.clip import ClipTower, clip_tower
 from textregion_ros.regions.encoders.crops import CropEncoder
 from textregion_ros.regions.encoders.open_clip_model import OpenClipFamily
 from textregion_ros.regions.encoders.protocol import BuildEncoder, Encoder
+from textregion_ros.regions.encoders.pyramid import WholeImageEncoder, pyramid_tower
 
 OPEN_CLIP = {
     "clip": OpenClipFamily(clip_tower),
     "siglip2": OpenClipFamily(attention_pool_tower, scaled_logits=True),
     "pe": OpenClipFamily(attention_pool_tower),
+    "pyramid": OpenClipFamily(pyramid_tower, encoder=WholeImageEncoder),
 }
 """The families whose models open_clip defines."""
 

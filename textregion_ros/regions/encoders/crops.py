@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ class CropEncoder:
         score_scale, score_bias: Of the relevancy score.
         logit_scale, logit_bias: Of the logits that labels are made from.
     """
+
+    antialias: ClassVar[bool] = False
 
     settings: EncoderSettings
     tower: Tower

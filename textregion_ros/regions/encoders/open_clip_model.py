@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,12 +15,12 @@ from open_clip.factory import load_checkpoint
 from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
-import textregion_ros.models.trunk  # noqa: F401  (registers the demo's trunk with timm)
 from textregion_ros.core.errors import BadProfile, MissingExtra
 from textregion_ros.regions.checkpoints import check_numbers, locate, sha256
 from textregion_ros.regions.encoders.crops import CropEncoder, Tower
-from textregion_ros.regions.encoders.text import TextEncoder, make_templates
+from textregion_ros.regions.encoders.text import TextEncoder, knows_all, make_templates
 from textregion_ros.regions.settings import EncoderSettings, Profile
+from textregion_ros.regions.vocabulary import read_names, unknown_words
 
 Config = dict[str, Any]
 """An open_clip model configuration."""
@@ -40,10 +41,12 @@ class OpenClipFamily:
         wrap: Makes the visual tower of a model readable for region tokens; raises BadProfile where
             the model is not of the family.
         scaled_logits: Whether labels compare the model's own logits, and not cosines.
+        encoder: What feeds images to the tower.
     """
 
     wrap: Callable[[nn.Module, EncoderSettings], Tower]
     scaled_logits: bool = False
+    encoder: type[CropEncoder] = CropEncoder
 
     def build(self, profile: Profile, device: torch.device) -> CropEncoder:
         """Return the encoder of a profile, weights loaded and everything pinned checked.
@@ -86,7 +89,7 @@ class OpenClipFamily:
         check_model(settings, model, tower)
         device = next(model.parameters()).device
         scale, bias = own_scale(model)
-        return CropEncoder(
+        return self.encoder(
             settings,
             tower,
             tower.values,
@@ -103,14 +106,21 @@ class OpenClipFamily:
 def text_encoder(
     profile: Profile, model: nn.Module, tokenizer: Tokenizer, device: torch.device
 ) -> TextEncoder:
-    """Return the text side of a built open_clip model."""
+    """Return the text side of a built open_clip model.
+
+    Raises:
+        CheckpointMissing, CheckpointAltered: The list of names is not there, or not the right one.
+    """
     built: Any = model
+    words = profile.vocabulary
+    names = None if words is None else read_names(locate(words, profile.fetch_command))
     return TextEncoder(
         lambda tokens: built.encode_text(tokens.to(device)),
         tokenizer,
         token_counter(tokenizer),
         profile.encoder.context_length,
         make_templates(profile.templates),
+        knows_all if names is None else partial(unknown_words, names=names),
     )
 
 

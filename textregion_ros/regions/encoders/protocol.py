@@ -48,6 +48,10 @@ class Encoder(Protocol):
     def has_dense(self) -> bool:
         """Whether it has dense features, for labels where no region lies."""
 
+    @property
+    def antialias(self) -> bool:
+        """Whether an image is made smaller without aliasing; else bilinear, as published."""
+
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size (h, w) at which it wants an image of height × width, px."""
 

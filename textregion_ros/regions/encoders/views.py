@@ -34,10 +34,18 @@ def rescaled_size(height: int, width: int, scale: tuple[int, int]) -> tuple[int,
     return max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
 
 
-def resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return an image uint8 H×W×3 at the size (h, w), bilinear."""
+def resized(rgb: np.ndarray, size: tuple[int, int], antialias: bool = False) -> np.ndarray:
+    """Return an image uint8 H×W×3 at the size (h, w), bilinear.
+
+    Args:
+        rgb: The image.
+        size: The size wanted.
+        antialias: Whether a larger image is averaged over the area of each new pixel instead.
+    """
     height, width = size
-    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+    smaller = antialias and height < rgb.shape[0]
+    mode = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(rgb, (width, height), interpolation=mode)
 
 
 def window_counts(height: int, width: int, crop_size: int) -> tuple[int, int]:
