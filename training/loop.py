@@ -1,4 +1,4 @@
-"""The training loop both models share: warm-up, constant rate, linear decay, exact resume."""
+"""The training loop the models share: warm-up, constant rate, linear decay, exact resume."""
 
 from __future__ import annotations
 
@@ -22,9 +22,17 @@ Step = Callable[[int, Generator], tuple[Tensor, dict[str, float]]]
 def arguments(
     description: str, config: str, steps: int, decay: int, lr: float
 ) -> argparse.Namespace:
-    """Read the command line both trainings share."""
+    """Read the command line of a training from nothing."""
+    command = parser(description, config, steps, decay, lr)
+    command.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
+    return parse(command)
+
+
+def parser(
+    description: str, config: str, steps: int, decay: int, lr: float
+) -> argparse.ArgumentParser:
+    """The options that all trainings share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
     parser.add_argument("--out", type=Path, required=True, help="resumes what it finds there")
     parser.add_argument(
         "--config", type=Path, default=Path(str(files("textregion_ros.models.demo") / config))
@@ -34,7 +42,12 @@ def arguments(
     parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
+    return parser
+
+
+def parse(command: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line, and set torch's seed and threads by it."""
+    args = command.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     return args

@@ -10,6 +10,7 @@ points still finds an object that is thinner than the grid.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +57,24 @@ def draw_batch(scenes: data.PackedScenes, rng: Generator, side: int, images: int
         *(_augment(scenes, int(n), side, rng) for n in rng.integers(len(scenes), size=images)),
         strict=True,
     )
-    places, targets, weights = zip(*(_draw_points(region, rng) for region in regions), strict=True)
+    prompts = zip(*(draw_points(region, rng) for region in regions), strict=True)
+    return as_batch(pictures, regions, *prompts)
+
+
+def as_batch(
+    pictures: Sequence[np.ndarray],
+    regions: Sequence[np.ndarray],
+    places: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray],
+) -> Batch:
+    """One batch of pictures S×S×3 uint8, their regions S/2×S/2, and what `draw_points` gave."""
     picture = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
     picture = (picture - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     return Batch(
         images=picture,
         points=torch.from_numpy(np.concatenate(places)),
-        owner=torch.arange(images).repeat_interleave(POINTS),
+        owner=torch.arange(len(pictures)).repeat_interleave(POINTS),
         targets=torch.from_numpy(np.concatenate(targets)),
         weights=torch.from_numpy(np.concatenate(weights)),
         regions=torch.from_numpy(np.stack(regions).astype(np.int64)),
@@ -89,7 +101,7 @@ def _augment(
     return np.clip(picture * gain + offset, 0, 255).astype(np.uint8), region
 
 
-def _draw_points(region: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_points(region: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (x, y in 0..1) and what their three masks should be."""
     count, side = POINTS, len(region)
     ids = [i for i in np.unique(region) if i >= data.FIRST_OBJECT]
