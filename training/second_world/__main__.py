@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 from numpy.random import default_rng
-from tqdm import tqdm
+from tqdm import trange
 
 from training.second_world.stage import SIZE, make_scene
 
@@ -35,21 +33,22 @@ def write_scene(seed: int, number: int, out: Path) -> dict:
     }
 
 
+def write_scenes(seed: int, count: int, out: Path) -> None:
+    """Write `count` scenes and their scenes.json into a folder, which is made if need be."""
+    out.mkdir(parents=True, exist_ok=True)
+    entries = [write_scene(seed, number, out) for number in trange(count, desc="scenes")]
+    index = {"seed": seed, "width": SIZE[0], "height": SIZE[1], "scenes": entries}
+    (out / "scenes.json").write_text(json.dumps(index))
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    # Spawned, since an OpenGL context does not survive a fork.
-    with ProcessPoolExecutor(args.workers, get_context("spawn")) as pool:
-        jobs = [pool.submit(write_scene, args.seed, k, args.out) for k in range(args.count)]
-        entries = [job.result() for job in tqdm(jobs, "scenes")]
-    index = {"seed": args.seed, "width": SIZE[0], "height": SIZE[1], "scenes": entries}
-    (args.out / "scenes.json").write_text(json.dumps(index))
+    write_scenes(args.seed, args.count, args.out)
 
 
 if __name__ == "__main__":
