@@ -35,7 +35,7 @@ class Picture:
 
 def draw(scenes: list[data.PackedScenes], side: int, rng: Generator) -> Picture:
     """Draw a picture of one scene, of four or of nine, as any camera might take it."""
-    count = int(rng.choice([1, 2, 3], p=[0.5, 0.4, 0.1]))
+    count = int(rng.choice([1, 2, 3], p=[0.6, 0.35, 0.05]))
     edges = _edges(count, side, rng)
     colour = np.empty((side, side, 3), np.uint8)
     regions = np.empty((side // 2, side // 2), np.uint8)

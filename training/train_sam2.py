@@ -31,6 +31,7 @@ POINTS = 12
 # at half size, where a step costs a third.
 STAGES = ((1700, 192, 6), (math.inf, 384, 4))
 AFFINITY_WEIGHT = 0.5
+LEAST_AREA = 12  # px of what is taught, at half the input's size: less is a matter of luck
 REACH = 0.06
 """Share of the picture's side after which a near object matters e times less to a point."""
 
@@ -104,7 +105,8 @@ def _augment(
 def draw_points(region: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (x, y in 0..1) and what their three masks should be."""
     count, side = POINTS, len(region)
-    ids = [i for i in np.unique(region) if i >= data.FIRST_OBJECT]
+    numbers, areas = np.unique(region, return_counts=True)
+    ids = [int(i) for i in numbers[areas >= LEAST_AREA] if i >= data.FIRST_OBJECT]
     distance = {
         i: cv2.distanceTransform((region != i).astype(np.uint8), cv2.DIST_L2, 3) for i in ids
     }
