@@ -14,8 +14,9 @@ import numpy as np
 import skimage
 from numpy.random import Generator, default_rng
 
-from training import data, textures
+from training import data, drawn, textures
 
+DRAWN = 0.2  # the share of pictures that no scene is in
 BANK, BANK_SEED = 240, 20261124
 # Surfaces alone. The other pictures that scikit-image brings show things: they are tested on.
 PHOTOGRAPHS = ("brick", "grass", "gravel", "page", "text", "immunohistochemistry")
@@ -34,7 +35,10 @@ class Picture:
 
 
 def draw(scenes: list[data.PackedScenes], side: int, rng: Generator) -> Picture:
-    """Draw a picture of one scene, of four or of nine, as any camera might take it."""
+    """Draw a picture of one scene, of four, of nine or of none, as any camera might take it."""
+    if rng.random() < DRAWN:
+        colour, regions = drawn.draw(side, rng, _laid)
+        return Picture(spoil(turn_colours(colour, rng), rng), regions, True)
     count = int(rng.choice([1, 2, 3], p=[0.6, 0.35, 0.05]))
     edges = _edges(count, side, rng)
     colour = np.empty((side, side, 3), np.uint8)
