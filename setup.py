@@ -42,6 +42,6 @@ setup(
         "rich",
         "tqdm",
     ],
-    extras_require={"siglip2": ["transformers"], "training": ["mujoco"]},
+    extras_require={"siglip2": ["transformers"], "training": ["mujoco", "pyvista", "scikit-image"]},
     entry_points={"console_scripts": ["textregion = textregion_ros.app.cli:app"]},
 )

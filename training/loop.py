@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from numpy.random import Generator, default_rng
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 WARMUP, LOG_EVERY, SAVE_EVERY = 150, 20, 100
 
@@ -57,7 +58,8 @@ def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Nam
     """Train until `args.steps`; the weights of `kept` go to model.safetensors as float16.
 
     A run that was cut off goes on from its last checkpoint just as if it had not been, and may
-    be given other `--steps` as long as its decay has not begun.
+    be given other `--steps` as long as its decay has not begun. Under torchrun, processes average
+    their gradients; each should draw other pictures, as by `rank()`.
     """
     args.out.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(trainer, args.lr)
@@ -74,14 +76,33 @@ def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Nam
             loss, figures = step_loss(step, rng)
             optimizer.zero_grad()
             loss.backward()
+            _average_gradients(trainer)
             nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
             optimizer.step()
+            if rank():
+                continue
             if step % LOG_EVERY == 0:
                 row = ",".join(f"{name}={value:.4f}" for name, value in figures.items())
                 print(f"{step},{time.monotonic() - start:.0f}s,{row}", file=log, flush=True)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == args.steps:
                 _save(state, trainer, optimizer, rng, step + 1)
                 save_file(_half(kept), args.out / "model.safetensors")
+
+
+def rank() -> int:
+    """This process's number among those that torchrun started; 0 without it."""
+    return int(os.environ.get("RANK", 0))
+
+
+def _average_gradients(trainer: nn.Module) -> None:
+    if "WORLD_SIZE" not in os.environ:
+        return
+    if not distributed.is_initialized():
+        distributed.init_process_group("gloo")
+    gradients = [p.grad for p in trainer.parameters() if p.grad is not None]
+    together = nn.utils.parameters_to_vector(gradients)
+    distributed.all_reduce(together)
+    nn.utils.vector_to_parameters(together / distributed.get_world_size(), gradients)
 
 
 def _half(model: nn.Module) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@ r"""How well profiles hold in other pictures than those they know: one table.
     python -m training.scenes --seed 20261122 --count 60 --out scenes/test
     python -m training.second_world --seed 2026 --count 60 --out scenes/second
     python -m training.robustness --scenes own=scenes/test second=scenes/second \
-        --profiles demo other.yaml --out training/ROBUSTNESS.md
+        --profiles demo other.yaml
 
 Every set is shown as it is, at half and at double size, as JPEG, and blurred by motion.
 """
@@ -24,6 +24,7 @@ from textregion_ros.regions import TextRegion
 from training.augment import move
 from training.evaluate import Evaluation, LabelledScene, evaluate, read_scenes
 
+HERE = Path(__file__).parent
 ABSENT = 24
 """Absent pairs asked for in every picture."""
 
@@ -122,13 +123,12 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--profiles", nargs="+", default=["demo"], help="names or profile files")
     parser.add_argument("--count", type=int, default=60, help="scenes of each set")
-    parser.add_argument("--out", type=Path, help="a Markdown file; always printed")
+    parser.add_argument("--out", type=Path, default=HERE / "ROBUSTNESS.md")
     args = parser.parse_args()
     sets = {name: Path(folder) for name, folder in (s.split("=", 1) for s in args.scenes)}
     page = tabulate(list(run(args.profiles, sets, args.count)))
     print(page)
-    if args.out:
-        args.out.write_text(page)
+    args.out.write_text(page)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Train the compact SAM2 on, from weights that know one kind of picture, on pictures of every kind.
+r"""Train the compact SAM2 on, from weights that know one kind of picture, on any kind.
 
-    python -m training.widen --start runs/sam2/model.safetensors \
+    torchrun --nproc-per-node 2 -m training.widen --weights runs/sam2/model.safetensors \
         --scenes scenes/train scenes/wide --out runs/widened
 
 A prompt's three masks are taught the same answers as in training.train_sam2. What differs are the
@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydra.utils import instantiate
-from numpy.random import Generator
+from numpy.random import Generator, default_rng
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -59,16 +59,16 @@ def main() -> None:
     """The command line."""
     parser = loop.parser(__doc__.split("\n")[0], "sam2.yaml", steps=6000, decay=2000, lr=4e-4)
     parser.add_argument("--scenes", type=Path, nargs="+", required=True)
-    parser.add_argument("--start", type=Path, required=True, help="weights to go on from")
+    parser.add_argument("--weights", type=Path, required=True, help="weights to go on from")
     args = loop.parse(parser)
     scenes = [data.load(folder) for folder in args.scenes]
     model = instantiate(OmegaConf.load(args.config))
-    model.load_state_dict(load_file(args.start))
+    model.load_state_dict(load_file(args.weights))
     trainer = AveragedTrainer(model)
 
-    def step_loss(step: int, rng: Generator) -> tuple[Tensor, dict[str, float]]:
+    def step_loss(step: int, _: Generator) -> tuple[Tensor, dict[str, float]]:
         trainer.average.update_parameters(trainer.model)
-        return trainer(draw_batch(scenes, rng))
+        return trainer(draw_batch(scenes, default_rng([args.seed, step, loop.rank()])))
 
     loop.run(trainer, trainer.average.module, step_loss, args)
 
