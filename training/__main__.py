@@ -22,7 +22,7 @@ from pathlib import Path
 import textregion_ros.models.demo
 import textregion_ros.regions
 from training import scenes
-from training.second_world.__main__ import write_scenes as write_second
+from training.second_world.files import write_scenes as write_second
 from training.wide import make_scene, make_world
 
 TRAIN, WIDE, TEST, SECOND = 3200, 700, 200, 60
