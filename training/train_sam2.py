@@ -181,6 +181,7 @@ class Trainer(nn.Module):
         width = model.sam_prompt_embed_dim
         self.affinity = nn.Conv2d(width, 32, 1)
         self.dense = nn.Sequential(nn.Conv2d(width, 64, 1), nn.GELU(), nn.Conv2d(64, 3 + 2, 1))
+        self.mask_loss = balanced_loss
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss and its parts."""
@@ -192,7 +193,7 @@ class Trainer(nn.Module):
         # Every other pixel, from a random corner, says as much as all and costs a quarter.
         top, left = torch.randint(2, (2,)).tolist()
         fine, targets = (x[..., top::2, left::2] for x in (fine, batch.targets))
-        mask_loss = _mask_loss(fine, targets.float(), batch.weights)
+        mask_loss = self.mask_loss(fine, targets.float(), batch.weights)
         regions = batch.regions[:, top::2, left::2]
         overlap = _best_overlap(fine.detach() > 0, regions, batch.owner)
         quality_loss = (quality - overlap).abs().mean()
@@ -247,7 +248,7 @@ class Trainer(nn.Module):
         logits = torch.einsum("nc,nchw->nhw", mine, code[batch.owner]) * 8 - 3
         target = F.avg_pool2d(batch.targets[:, 0].float(), batch.targets.shape[-1] // side)
         entropy = F.binary_cross_entropy_with_logits(logits, target)
-        return entropy + _dice(logits.sigmoid().flatten(1), target.flatten(1)).mean()
+        return entropy + dice_loss(logits.sigmoid().flatten(1), target.flatten(1)).mean()
 
     def _dense_loss(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         step = batch.regions.shape[1] // feature.shape[2]
@@ -271,17 +272,18 @@ def _object_centres(regions: Tensor) -> tuple[Tensor, Tensor]:
     return regions >= data.FIRST_OBJECT, torch.einsum("bhwr,brc->bhwc", onehot, centre) - place
 
 
-def _mask_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def balanced_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy, inside and outside a mask alike heavy, and dice, of N×K×H×W masks."""
     logits, targets = logits.flatten(2), targets.flatten(2)
     each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     inside = (each * targets).sum(2) / targets.sum(2).clamp(min=1)
     outside = (each * (1 - targets)).sum(2) / (1 - targets).sum(2).clamp(min=1)
-    dice = _dice(logits.sigmoid(), targets)
+    dice = dice_loss(logits.sigmoid(), targets)
     return ((0.5 * (inside + outside) + dice) * weights).sum() / weights.sum()
 
 
-def _dice(probability: Tensor, targets: Tensor) -> Tensor:
+def dice_loss(probability: Tensor, targets: Tensor) -> Tensor:
+    """1 − Dice's coefficient over the last dimension."""
     shared = (probability * targets).sum(-1)
     return 1 - (2 * shared + 1) / (probability.sum(-1) + targets.sum(-1) + 1)
 
