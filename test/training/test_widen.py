@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from training import data, widen
-from training.train_sam2 import POINTS
+from training.train_sam2 import POINTS, balanced_loss
 
 
 def scene(objects):
@@ -32,3 +32,17 @@ def test_a_seed_gives_one_batch():
     first, again = (widen.draw_batch([scene(2)], np.random.default_rng(5)) for _ in range(2))
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.targets, again.targets)
+
+
+def test_an_unsure_pixel_counts_the_same_on_either_side_of_an_edge():
+    targets = torch.zeros(1, 1, 40, 40)
+    targets[..., 18:22, 18:22] = 1
+    logits = torch.where(targets > 0, 9.0, -9.0)
+    logits[..., 18, 17:19] = 0.0  # one pixel outside, one inside
+    logits.requires_grad_()
+    slopes = {}
+    for loss in (balanced_loss, widen.even_loss):
+        (slope,) = torch.autograd.grad(loss(logits, targets, torch.ones(1, 1)), logits)
+        slopes[loss] = -slope[0, 0, 18, 18] / slope[0, 0, 18, 17]
+    assert slopes[balanced_loss] > 3
+    assert slopes[widen.even_loss] < 1.5
