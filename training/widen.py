@@ -73,7 +73,7 @@ class AveragedTrainer(Trainer):
 
 def main() -> None:
     """The command line."""
-    parser = loop.parser(__doc__.split("\n")[0], "sam2.yaml", steps=6000, decay=2000, lr=4e-4)
+    parser = loop.parser(__doc__.split("\n")[0], "sam2.yaml", steps=1900, decay=800, lr=6e-4)
     parser.add_argument("--scenes", type=Path, nargs="+", required=True)
     parser.add_argument("--weights", type=Path, required=True, help="weights to go on from")
     args = loop.parse(parser)
