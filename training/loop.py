@@ -1,9 +1,10 @@
-"""The training loop both models share: warm-up, constant rate, linear decay, exact resume."""
+"""The training loop the models share: warm-up, constant rate, linear decay, exact resume."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from numpy.random import Generator, default_rng
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 WARMUP, LOG_EVERY, SAVE_EVERY = 150, 20, 100
 
@@ -22,9 +23,17 @@ Step = Callable[[int, Generator], tuple[Tensor, dict[str, float]]]
 def arguments(
     description: str, config: str, steps: int, decay: int, lr: float
 ) -> argparse.Namespace:
-    """Read the command line both trainings share."""
+    """Read the command line of a training from nothing."""
+    command = parser(description, config, steps, decay, lr)
+    command.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
+    return parse(command)
+
+
+def parser(
+    description: str, config: str, steps: int, decay: int, lr: float
+) -> argparse.ArgumentParser:
+    """The options that all trainings share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--scenes", type=Path, required=True, help="made by training.scenes")
     parser.add_argument("--out", type=Path, required=True, help="resumes what it finds there")
     parser.add_argument(
         "--config", type=Path, default=Path(str(files("textregion_ros.models.demo") / config))
@@ -34,7 +43,12 @@ def arguments(
     parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
+    return parser
+
+
+def parse(command: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the command line, and set torch's seed and threads by it."""
+    args = command.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     return args
@@ -44,7 +58,8 @@ def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Nam
     """Train until `args.steps`; the weights of `kept` go to model.safetensors as float16.
 
     A run that was cut off goes on from its last checkpoint just as if it had not been, and may
-    be given other `--steps` as long as its decay has not begun.
+    be given other `--steps` as long as its decay has not begun. Under torchrun, processes average
+    their gradients; each should draw other pictures, as by `rank()`.
     """
     args.out.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(trainer, args.lr)
@@ -61,14 +76,33 @@ def run(trainer: nn.Module, kept: nn.Module, step_loss: Step, args: argparse.Nam
             loss, figures = step_loss(step, rng)
             optimizer.zero_grad()
             loss.backward()
+            _average_gradients(trainer)
             nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
             optimizer.step()
+            if rank():
+                continue
             if step % LOG_EVERY == 0:
                 row = ",".join(f"{name}={value:.4f}" for name, value in figures.items())
                 print(f"{step},{time.monotonic() - start:.0f}s,{row}", file=log, flush=True)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == args.steps:
                 _save(state, trainer, optimizer, rng, step + 1)
                 save_file(_half(kept), args.out / "model.safetensors")
+
+
+def rank() -> int:
+    """This process's number among those that torchrun started; 0 without it."""
+    return int(os.environ.get("RANK", 0))
+
+
+def _average_gradients(trainer: nn.Module) -> None:
+    if "WORLD_SIZE" not in os.environ:
+        return
+    if not distributed.is_initialized():
+        distributed.init_process_group("gloo")
+    gradients = [p.grad for p in trainer.parameters() if p.grad is not None]
+    together = nn.utils.parameters_to_vector(gradients)
+    distributed.all_reduce(together)
+    nn.utils.vector_to_parameters(together / distributed.get_world_size(), gradients)
 
 
 def _half(model: nn.Module) -> dict[str, Tensor]:

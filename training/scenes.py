@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import colorsys
 import json
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -85,6 +86,10 @@ def make_scene(world: World, rng: Generator, held_out: bool = True) -> Scene:
     return Scene(colour, depth, masks, table, camera, objects)
 
 
+Makers = tuple[Callable[[int, int], World], Callable[[World, Generator, bool], Scene]]
+"""What draws a world, from a seed and its number, and a scene in it."""
+
+
 def _draw_camera(rng: Generator) -> Camera:
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(28, 72))
     target = np.array([*rng.uniform(-0.12, 0.12, 2), 0.03])
@@ -153,11 +158,15 @@ def draw_free_spot(
     placed: dict[int, tuple[np.ndarray, float]],
     index: int,
     rng: Generator,
+    reach: float = 1.1,
 ) -> tuple[np.ndarray, float] | None:
-    """A table point in view and a yaw at which the slot is clear of those placed, or None."""
+    """A table point in view and a yaw at which the slot is clear of those placed, or None.
+
+    `reach`: how far from the camera, m.
+    """
     slots = world.slots
     for _ in range(60):
-        spot, yaw = _draw_spot(camera, rng), rng.uniform(-np.pi, np.pi)
+        spot, yaw = _draw_spot(camera, rng, reach), rng.uniform(-np.pi, np.pi)
         if spot is not None and not any(
             _overlap(slots[index], spot, yaw, slots[other], *there)
             for other, there in placed.items()
@@ -166,14 +175,14 @@ def draw_free_spot(
     return None
 
 
-def _draw_spot(camera: Camera, rng: Generator) -> np.ndarray | None:
+def _draw_spot(camera: Camera, rng: Generator, reach: float) -> np.ndarray | None:
     margin = 0.1
     u = rng.uniform(margin, 1 - margin) * camera.width
     v = rng.uniform(margin + 0.05, 1 - margin) * camera.height
     spot = camera.on_table(u, v)
     if spot is None or np.any(np.abs(spot[:2]) > np.array(TABLE_HALF) - 0.1):
         return None
-    return spot if np.linalg.norm(spot - camera.position) < 1.1 else None
+    return spot if np.linalg.norm(spot - camera.position) < reach else None
 
 
 def _overlap(a: Slot, at: np.ndarray, yaw: float, b: Slot, bt: np.ndarray, byaw: float) -> bool:
@@ -205,14 +214,15 @@ def _paint(world: World, indices: list[int], rng: Generator, held_out: bool) -> 
     return chosen
 
 
-def _shade(colour: str, rng: Generator) -> tuple[float, float, float]:
+def draw_shade(colour: str, rng: Generator) -> tuple[float, float, float]:
+    """RGB in 0..1: one of the shades that go by a colour's name."""
     hue, saturation, value = (rng.uniform(*span) for span in COLOURS[colour])
     return colorsys.hsv_to_rgb((hue / 360) % 1, saturation, value)
 
 
 def paint(world: World, slot: Slot, colour: str, rng: Generator) -> None:
     """Give an object a shade of the colour, and its metal and paper parts tones of their own."""
-    rgb = _shade(colour, rng)
+    rgb = draw_shade(colour, rng)
     grey, cream = rng.uniform(0.35, 0.75), rng.uniform(0.75, 0.95)
     look = {
         "paint": (rgb, rng.uniform(0, 0.6), rng.uniform(0, 0.8)),
@@ -301,7 +311,10 @@ def write_scene(scene: Scene, number: int, out: Path) -> dict:
     }
 
 
-def _write_world(seed: int, numbers: range, held_out: bool, out: Path) -> list[dict]:
+def _write_world(
+    makers: Makers, seed: int, numbers: range, held_out: bool, out: Path
+) -> list[dict]:
+    make_world, make_scene = makers
     world = make_world(seed, numbers[0] // SCENES_PER_WORLD)
     try:
         return [
@@ -312,7 +325,14 @@ def _write_world(seed: int, numbers: range, held_out: bool, out: Path) -> list[d
         world.close()
 
 
-def write_scenes(seed: int, count: int, out: Path, held_out: bool = True, workers: int = 2) -> None:
+def write_scenes(
+    seed: int,
+    count: int,
+    out: Path,
+    held_out: bool = True,
+    workers: int = 2,
+    makers: Makers = (make_world, make_scene),
+) -> None:
     """Write `count` scenes and their scenes.json into a folder, which is made if need be."""
     out.mkdir(parents=True, exist_ok=True)
     blocks = [
@@ -321,23 +341,23 @@ def write_scenes(seed: int, count: int, out: Path, held_out: bool = True, worker
     ]
     # Spawned, since an OpenGL context does not survive a fork.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        jobs = [pool.submit(_write_world, seed, block, held_out, out) for block in blocks]
+        jobs = [pool.submit(_write_world, makers, seed, block, held_out, out) for block in blocks]
         entries = [entry for job in tqdm(jobs, "worlds") for entry in job.result()]
     index = {"seed": seed, "width": SIZE[0], "height": SIZE[1], "scenes": entries}
     (out / "scenes.json").write_text(json.dumps(index))
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def command(description: str, makers: Makers) -> None:
+    """The command line of a generator."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--without-held-out", action="store_true", help="leave held-out pairs out")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    write_scenes(args.seed, args.count, args.out, not args.without_held_out, args.workers)
+    write_scenes(args.seed, args.count, args.out, not args.without_held_out, args.workers, makers)
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__.split("\n")[0], (make_world, make_scene))

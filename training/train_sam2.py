@@ -10,6 +10,7 @@ points still finds an object that is thinner than the grid.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ POINTS = 12
 # at half size, where a step costs a third.
 STAGES = ((1700, 192, 6), (math.inf, 384, 4))
 AFFINITY_WEIGHT = 0.5
+LEAST_AREA = 12  # px of what is taught, at half the input's size: less is a matter of luck
 REACH = 0.06
 """Share of the picture's side after which a near object matters e times less to a point."""
 
@@ -56,13 +58,24 @@ def draw_batch(scenes: data.PackedScenes, rng: Generator, side: int, images: int
         *(_augment(scenes, int(n), side, rng) for n in rng.integers(len(scenes), size=images)),
         strict=True,
     )
-    places, targets, weights = zip(*(_draw_points(region, rng) for region in regions), strict=True)
+    prompts = zip(*(draw_points(region, rng) for region in regions), strict=True)
+    return as_batch(pictures, regions, *prompts)
+
+
+def as_batch(
+    pictures: Sequence[np.ndarray],
+    regions: Sequence[np.ndarray],
+    places: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray],
+) -> Batch:
+    """One batch of pictures S×S×3 uint8, their regions S/2×S/2, and what `draw_points` gave."""
     picture = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
     picture = (picture - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     return Batch(
         images=picture,
         points=torch.from_numpy(np.concatenate(places)),
-        owner=torch.arange(images).repeat_interleave(POINTS),
+        owner=torch.arange(len(pictures)).repeat_interleave(POINTS),
         targets=torch.from_numpy(np.concatenate(targets)),
         weights=torch.from_numpy(np.concatenate(weights)),
         regions=torch.from_numpy(np.stack(regions).astype(np.int64)),
@@ -89,10 +102,11 @@ def _augment(
     return np.clip(picture * gain + offset, 0, 255).astype(np.uint8), region
 
 
-def _draw_points(region: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_points(region: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (x, y in 0..1) and what their three masks should be."""
     count, side = POINTS, len(region)
-    ids = [i for i in np.unique(region) if i >= data.FIRST_OBJECT]
+    numbers, areas = np.unique(region, return_counts=True)
+    ids = [int(i) for i in numbers[areas >= LEAST_AREA] if i >= data.FIRST_OBJECT]
     distance = {
         i: cv2.distanceTransform((region != i).astype(np.uint8), cv2.DIST_L2, 3) for i in ids
     }
@@ -167,6 +181,7 @@ class Trainer(nn.Module):
         width = model.sam_prompt_embed_dim
         self.affinity = nn.Conv2d(width, 32, 1)
         self.dense = nn.Sequential(nn.Conv2d(width, 64, 1), nn.GELU(), nn.Conv2d(64, 3 + 2, 1))
+        self.mask_loss = balanced_loss
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss and its parts."""
@@ -178,7 +193,7 @@ class Trainer(nn.Module):
         # Every other pixel, from a random corner, says as much as all and costs a quarter.
         top, left = torch.randint(2, (2,)).tolist()
         fine, targets = (x[..., top::2, left::2] for x in (fine, batch.targets))
-        mask_loss = _mask_loss(fine, targets.float(), batch.weights)
+        mask_loss = self.mask_loss(fine, targets.float(), batch.weights)
         regions = batch.regions[:, top::2, left::2]
         overlap = _best_overlap(fine.detach() > 0, regions, batch.owner)
         quality_loss = (quality - overlap).abs().mean()
@@ -233,7 +248,7 @@ class Trainer(nn.Module):
         logits = torch.einsum("nc,nchw->nhw", mine, code[batch.owner]) * 8 - 3
         target = F.avg_pool2d(batch.targets[:, 0].float(), batch.targets.shape[-1] // side)
         entropy = F.binary_cross_entropy_with_logits(logits, target)
-        return entropy + _dice(logits.sigmoid().flatten(1), target.flatten(1)).mean()
+        return entropy + dice_loss(logits.sigmoid().flatten(1), target.flatten(1)).mean()
 
     def _dense_loss(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         step = batch.regions.shape[1] // feature.shape[2]
@@ -257,17 +272,18 @@ def _object_centres(regions: Tensor) -> tuple[Tensor, Tensor]:
     return regions >= data.FIRST_OBJECT, torch.einsum("bhwr,brc->bhwc", onehot, centre) - place
 
 
-def _mask_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def balanced_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy, inside and outside a mask alike heavy, and dice, of N×K×H×W masks."""
     logits, targets = logits.flatten(2), targets.flatten(2)
     each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     inside = (each * targets).sum(2) / targets.sum(2).clamp(min=1)
     outside = (each * (1 - targets)).sum(2) / (1 - targets).sum(2).clamp(min=1)
-    dice = _dice(logits.sigmoid(), targets)
+    dice = dice_loss(logits.sigmoid(), targets)
     return ((0.5 * (inside + outside) + dice) * weights).sum() / weights.sum()
 
 
-def _dice(probability: Tensor, targets: Tensor) -> Tensor:
+def dice_loss(probability: Tensor, targets: Tensor) -> Tensor:
+    """1 − Dice's coefficient over the last dimension."""
     shared = (probability * targets).sum(-1)
     return 1 - (2 * shared + 1) / (probability.sum(-1) + targets.sum(-1) + 1)
 

@@ -77,25 +77,27 @@ class Slot:
     extents: np.ndarray
 
 
+Pool = list[tuple[str, tuple[shapes.Part, ...]]]
+"""Things by the name of their category, or by what else they are."""
+
+
 class World:
     """A compiled pool of shapes and textures. One OpenGL context each; use it in one thread."""
 
-    def __init__(self, rng: Generator, size: tuple[int, int] = (640, 480)) -> None:
+    def __init__(
+        self, rng: Generator, size: tuple[int, int] = (640, 480), pool: Pool | None = None
+    ) -> None:
+        """`pool`: what there is to show; None for the categories and some clutter."""
         spec = mujoco.MjSpec()
         spec.visual.quality.shadowsize = 1024
         spec.visual.map.znear, spec.visual.map.zfar = 0.02, 12
         self._add_room(spec, rng)
-        names = [c for c in shapes.CATEGORIES for _ in range(SHAPES_PER_CATEGORY)]
-        parts = [shapes.make(name, rng) for name in names]
-        parts += [shapes.clutter(rng) for _ in range(CLUTTER)]
-        names += ["clutter"] * CLUTTER
-        for index, pieces in enumerate(parts):
+        pool = _draw_pool(rng) if pool is None else pool
+        for index, (_, pieces) in enumerate(pool):
             _add_object(spec, index, pieces)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
-        self.slots = [
-            self._slot(i, n, p) for i, (n, p) in enumerate(zip(names, parts, strict=True))
-        ]
+        self.slots = [self._slot(index, *thing) for index, thing in enumerate(pool)]
         self._geom_slot = np.full(self.model.ngeom + 1, -1)
         for index, slot in enumerate(self.slots):
             self._geom_slot[list(slot.geoms)] = index
@@ -192,6 +194,12 @@ class World:
         self.model.cam_fovy[index] = fovy
         mujoco.mj_forward(self.model, self.data)
         self._renderer.update_scene(self.data, index)
+
+
+def _draw_pool(rng: Generator) -> Pool:
+    names = [c for c in shapes.CATEGORIES for _ in range(SHAPES_PER_CATEGORY)]
+    pool = [(name, shapes.make(name, rng)) for name in names]
+    return pool + [("clutter", shapes.clutter(rng)) for _ in range(CLUTTER)]
 
 
 def _add_object(spec: mujoco.MjSpec, index: int, parts: tuple[shapes.Part, ...]) -> None:
