@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
@@ -139,8 +139,8 @@ class Crops(Tokens):
             for logits, box in zip(frame.masks, frame.boxes, strict=True)
         ]
         stack = views.normalise(torch.stack(crops), settings.mean, settings.std)
-        trunk = hasattr(tower, "trunk")
-        vectors = tower.head(tower.trunk(stack)) if trunk else tower.visual(stack)
+        network = tower.trunk if hasattr(tower, "trunk") else tower.visual
+        vectors = getattr(tower, "head", nn.Identity())(network(stack))
         return F.normalize(vectors.float(), dim=-1).cpu().numpy()
 
     def _cut(self, image: Tensor, logits: np.ndarray, box: np.ndarray) -> Tensor:

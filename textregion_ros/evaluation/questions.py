@@ -201,7 +201,7 @@ def observation(
 
 def _fitting(question: Question, scene: Scene) -> np.ndarray:
     """Return whether each region fits one of the boxes or masks, bool [R]."""
-    masks: list[np.ndarray] = [read_rgb(mask).any(2) for mask in question.masks]
+    masks = [read_rgb(mask).max(2) > 0 for mask in question.masks]
     fits = [
         any(box_iou(scene.box(index), box) >= FITS for box in question.boxes)
         or any(mask_iou(scene.mask(index), mask) >= FITS for mask in masks)
