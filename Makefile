@@ -3,7 +3,7 @@ ENV := scripts/env
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo:  ## play the bundled recording, ask five sentences, write pictures to demo_out/
+demo:  ## play the bundled recording, ask seven sentences, write pictures to demo_out/
 	$(ENV) textregion demo --out demo_out
 
 test: lint  ## lint and every test but the slow ones

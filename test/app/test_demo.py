@@ -93,8 +93,8 @@ def test_finding_what_is_not_there_is_wrong():
 
 def test_the_questions_ask_for_things_there_and_one_not_there():
     names = {item.name for item in load_recording().frames[0].objects}
-    assert len(demo.QUESTIONS) == 5
-    assert sum(text not in names for text in demo.QUESTIONS) == 1
+    assert len(demo.QUESTIONS) == 7
+    assert sum(text not in names for text in demo.QUESTIONS) == 3
 
 
 def test_the_node_and_its_robot_stay_on_this_machine(tmp_path, monkeypatch):

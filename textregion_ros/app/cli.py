@@ -154,7 +154,7 @@ def calibrate(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("demo_out"),
 ) -> None:
-    """Play the bundled recording to a node, ask it five sentences, and judge the answers."""
+    """Play the bundled recording to a node, ask it sentences, and judge the answers."""
     try:
         from textregion_ros.app.demo import run
     except ImportError as error:
