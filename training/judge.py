@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from textregion_ros.evaluation.questions import Observation, Question
-from textregion_ros.regions import TextRegion
+from textregion_ros.evaluation.questions import NO_REGION, Observation, Question
+from textregion_ros.regions import EncodedFrame, TextRegion
 from textregion_ros.regions.calibration import balance, expected_calibration_error, leads
 from training.evaluate import FOUND_IOU, PAIRS, VISIBLE, LabelledScene, region_masks
 from training.vocabulary import HELD_OUT
@@ -105,14 +105,24 @@ def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
 
 
-def _observe(picture, question, truth, masks, encoded, logits, scores) -> Observation:
+def _observe(
+    picture: Path,
+    question: Question,
+    truth: np.ndarray | None,
+    masks: np.ndarray,
+    encoded: EncodedFrame,
+    logits: np.ndarray,
+    scores: np.ndarray,
+) -> Observation:
+    """One answer; truth H×W bool is the object's mask, masks R×H×W those of the regions."""
     if not len(logits):
-        return Observation(picture, question, -50.0, 0.0, 0.0, False, False)
+        return Observation(picture, question, NO_REGION, 0.0, 0.0, False, False)
     best = int(logits.argmax())
     overlaps = np.zeros(len(logits))
     if truth is not None:
         shared = (masks & truth).sum((1, 2))
         overlaps = shared / np.maximum((masks | truth).sum((1, 2)), 1)
+    x, y, w, h = (int(value) for value in encoded.boxes[best])
     return Observation(
         picture,
         question,
@@ -121,7 +131,7 @@ def _observe(picture, question, truth, masks, encoded, logits, scores) -> Observ
         float(scores[best]),
         bool(overlaps[best] >= FOUND_IOU),
         bool((overlaps >= FOUND_IOU).any()),
-        tuple(int(value) for value in encoded.boxes[best]),
+        (x, y, w, h),
     )
 
 

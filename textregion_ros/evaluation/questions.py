@@ -20,18 +20,20 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from textregion_ros.evaluation.pictures import read_rgb
-from textregion_ros.regions import TextRegion, TextRegionError
+from textregion_ros.regions import EncodedFrame, TextRegion, TextRegionError
 from textregion_ros.regions.calibration import leads
 from textregion_ros.regions.grounding import make_region
 
 FITS = 0.5
 """IoU from which an answer is right."""
+NO_REGION = -50.0
+"""The logit where there is nothing to answer with."""
 Box = tuple[int, int, int, int]
 
 
@@ -75,7 +77,7 @@ class Observation:
     score: float
     right: bool
     fits: bool
-    box: Box | None = field(default=None)
+    box: Box | None = None
 
 
 def read_questions(data: Path, pictures: Path | None = None) -> list[QuestionedPicture]:
@@ -121,7 +123,8 @@ def _read_csv(path: Path, folder: Path) -> list[QuestionedPicture]:
         for row in csv.DictReader(file):
             boxes, masks = rows.setdefault(row["picture"], {}).setdefault(row["text"], ([], []))
             if row["x"]:
-                boxes.append(tuple(int(row[name]) for name in "xywh"))
+                x, y, w, h = (int(row[name]) for name in "xywh")
+                boxes.append((x, y, w, h))
             if row.get("mask"):
                 masks.append(folder / row["mask"])
     return [
@@ -143,40 +146,37 @@ def observe(model: TextRegion, pictures: Iterable[QuestionedPicture]) -> Iterato
             yield _observe_one(picture.path, question, scene, row, score)
 
 
-def _observe_one(path, question, scene, logits, scores) -> Observation:
+def _observe_one(
+    path: Path, question: Question, scene: EncodedFrame, logits: np.ndarray, scores: np.ndarray
+) -> Observation:
     if not len(logits):
-        return Observation(path, question, -50.0, 0.0, 0.0, False, False)
+        return Observation(path, question, NO_REGION, 0.0, 0.0, False, False)
     best = int(logits.argmax())
-    truths = [_TruthBox(box) for box in question.boxes]
-    truths += [_TruthMask(read_rgb(mask).any(2)) for mask in question.masks]
-    fitting = [any(truth.fits(scene, index) for truth in truths) for index in range(len(logits))]
+    boxes = [_box(row) for row in scene.boxes]
+    fitting = np.array([any(box_iou(b, truth) >= FITS for truth in question.boxes) for b in boxes])
+    for mask in question.masks:
+        fitting |= _fits_mask(scene, read_rgb(mask).any(axis=2))
     return Observation(
         path,
         question,
         float(logits[best]),
         float(leads(logits, scene.overlaps)[best]),
         float(scores[best]),
-        fitting[best],
-        any(fitting),
-        tuple(int(value) for value in scene.boxes[best]),
+        bool(fitting[best]),
+        bool(fitting.any()),
+        boxes[best],
     )
 
 
-@dataclass(frozen=True)
-class _TruthBox:
-    box: Box
-
-    def fits(self, scene, index: int) -> bool:
-        return box_iou(tuple(scene.boxes[index]), self.box) >= FITS
+def _box(row: np.ndarray) -> Box:
+    x, y, w, h = (int(value) for value in row)
+    return x, y, w, h
 
 
-@dataclass(frozen=True, eq=False)
-class _TruthMask:
-    mask: np.ndarray
-
-    def fits(self, scene, index: int) -> bool:
-        answer = make_region(scene, index, 0.0, 0.0).mask
-        return (answer & self.mask).sum() >= FITS * max((answer | self.mask).sum(), 1)
+def _fits_mask(scene: EncodedFrame, truth: np.ndarray) -> np.ndarray:
+    """Bool [R]: which regions fit a mask H×W."""
+    found = (make_region(scene, index, 0.0, 0.0).mask for index in range(len(scene.boxes)))
+    return np.array([(m & truth).sum() >= FITS * max((m | truth).sum(), 1) for m in found], bool)
 
 
 def box_iou(a: Box, b: Box) -> float:
