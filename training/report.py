@@ -47,6 +47,7 @@ FALSE_ROWS = (
     ("… of things of ImageNet, on a table", "thing"),
 )
 
+PHOTOGRAPHS = "photographs"
 
 def measure(model: TextRegion, args: argparse.Namespace) -> dict[str, list[Observation]]:
     """All answers, by set."""
@@ -56,7 +57,7 @@ def measure(model: TextRegion, args: argparse.Namespace) -> dict[str, list[Obser
             scenes = islice(read_scenes(folder), args.count)
             sets[name] = list(scene_observations(model, scenes, folder))
     if args.photographs:
-        sets["photographs"] = list(observe(model, read_questions(args.photographs, args.pictures)))
+        sets[PHOTOGRAPHS] = list(observe(model, read_questions(args.photographs, args.pictures)))
     return sets
 
 
@@ -100,6 +101,8 @@ def write_report(sets: dict[str, list[Observation]], model: TextRegion, profile:
         lines += breakdown(seen, name, verdicts[name])
     lines += ["## Failures", "", "Green is what was asked for, red the answer.", ""]
     for name, seen in sets.items():
+        if name == PHOTOGRAPHS:  # they are others', and not shown here
+            continue
         for number, one in enumerate(worst(seen), 1):
             what = f"“{one.question.text}”, {name}, score {one.score:.2f}"
             lines += [f"{what}{'' if one.fits else ', no region fits'}", ""]
@@ -118,7 +121,7 @@ def cell(value: float, form: str) -> str:
 
 def breakdown(seen: list[Observation], name: str, verdict: Verdict) -> list[str]:
     """How often each noun is right, of scenes; nothing of photographs, where each is asked once."""
-    if name == "photographs":
+    if name == PHOTOGRAPHS:
         wrong = [one.question.text for one in seen if one.question.present and not one.right]
         return [f"Photographs, wrong: {', '.join(wrong)}.", ""]
     rows: dict[str, list[Observation]] = {}
@@ -157,6 +160,8 @@ def draw_failures(sets: dict[str, list[Observation]], folder: Path) -> None:
     for old in folder.glob("*.jpg"):
         old.unlink()
     for name, seen in sets.items():
+        if name == PHOTOGRAPHS:
+            continue
         for number, one in enumerate(worst(seen), 1):
             path = one.picture
             if not path.suffix:
