@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from textregion_ros.regions import TextRegion
 from training.augment import move
-from training.evaluate import Evaluation, LabelledScene, evaluate, read_scenes
+from training.evaluate import VISIBLE, Evaluation, LabelledScene, evaluate, read_scenes
 
 HERE = Path(__file__).parent
 ABSENT = 24
@@ -78,8 +78,16 @@ def run(profiles: list[str], sets: dict[str, Path], count: int) -> Iterator[Row]
 def tabulate(rows: list[Row]) -> str:
     """Markdown: the table of conditions, then each set's categories."""
     profiles = list(rows[0].results)
+    title = [
+        "# How profiles hold in other pictures",
+        "",
+        "Made by `python -m training.robustness`; do not edit. An answer is right, and a region "
+        "fits, when its mask has IoU ≥ 0.5 with the visible mask of an object that is unique in "
+        f"its scene and at least {VISIBLE:.0%} visible.",
+        "",
+    ]
     columns = [f"{p}: {c}" for c in ("some region fits", "right", "AUROC") for p in profiles]
-    lines = [_line(["scenes", "shown", "objects", *columns]), _rule(3 + len(columns))]
+    lines = [*title, _line(["scenes", "shown", "objects", *columns]), _rule(3 + len(columns))]
     for row in rows:
         results = row.results.values()
         shares = [f"{r.recall():.1%}" for r in results] + [f"{r.accuracy():.1%}" for r in results]
