@@ -49,6 +49,7 @@ FALSE_ROWS = (
 
 PHOTOGRAPHS = "photographs"
 
+
 def measure(model: TextRegion, args: argparse.Namespace) -> dict[str, list[Observation]]:
     """All answers, by set."""
     sets = {}

@@ -122,8 +122,25 @@ class Robot:
         """Call a service of the node and wait for its reply."""
         if service not in self.clients:
             self.clients[service] = self.node.create_client(service_type, f"{self.name}/{service}")
-        assert self.clients[service].wait_for_service(180)
+            self.wait_until_known()
         return self.result(self.clients[service].call_async(request))
+
+    def wait_until_known(self, timeout=180.0):
+        """Until the node knows the clients that this robot has by now.
+
+        The middleware drops a reply to a client that the node does not know yet. It learns of them
+        in the order in which they are made, so the last one is asked until it has a reply.
+        """
+        last = self.node.create_client(GetState, f"{self.name}/get_state")
+        pending = []
+
+        def ask():
+            self.is_running()
+            if last.service_is_ready():
+                pending.append(last.call_async(GetState.Request()))
+
+        repeat_until(lambda: any(one.done() for one in pending), ask, timeout, every=0.5)
+        self.node.destroy_client(last)
 
     def change_state(self, transition):
         """Have the node do a transition, such as "configure"; return whether it did."""
@@ -245,6 +262,7 @@ class Robot:
         """Until the node offers its services."""
         clients = (self.query_client, self.set_client)
         wait_for(lambda: self.is_running() and all(c.service_is_ready() for c in clients), timeout)
+        self.wait_until_known(timeout)
 
     def wait_until_ready(self, timeout=180.0):
         """Until the services are there, the camera is connected and the model is loaded."""

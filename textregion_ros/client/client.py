@@ -214,7 +214,7 @@ class TextRegionClient:
         query.check_standing()
         end = _end(timeout)
         request = requests.set_queries_request(query)
-        reply = self._connection.call(self._set_queries, lambda _: request, end)
+        reply = self._connection.call(self._set_queries, lambda _: request, end, changes=True)
         if not reply.success:
             raise BadRequest(reply.message)
         return to_standing_queries(reply.queries)

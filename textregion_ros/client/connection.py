@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from textregion_ros.core.errors import Timeout, Unavailable
 
 GRACE = 1.0  # s; for the node's own word that the time is up to arrive
 LOOK = 0.1  # s; how often to look whether another node offers the service
+UNHEARD, MOST_SENT = 3.0, 4  # s without a first reply, and how often a request goes out at most
 SOON = 0.02  # s; the same, while none does
 ANY = frozenset({b""})  # stands for servers that the middleware does not tell apart
 
@@ -39,6 +41,7 @@ class Connection:
         self._program = node
         self._context = node.context
         self._closed = threading.Event()
+        self._heard: set[Client] = set()
         self._closing = threading.Lock()
         self._gone = False
         with self._using():
@@ -60,16 +63,25 @@ class Connection:
         with self._using():
             return self._node.create_client(kind, self._program.resolve_service_name(name))
 
-    def call(self, client: Client, request_for: Callable[[float], object], end: float) -> Any:
+    def call(
+        self,
+        client: Client,
+        request_for: Callable[[float], object],
+        end: float,
+        changes: bool = False,
+    ) -> Any:
         """Ask every node that offers the service, or comes to offer it, and wait for a reply.
 
         A node that was killed counts as there for some 20 s, and what it is sent is lost. So the
-        request goes out again as soon as another node offers the service.
+        request goes out again as soon as another node offers the service. And a busy node may not
+        know a new client yet, and then its middleware drops the reply: until a first reply has
+        come, a request that changes nothing goes out again a few times.
 
         Args:
             client: Of the service.
             request_for: Makes the request from the time that is left, s.
             end: When the time is up, by time.monotonic.
+            changes: Whether a request changes something in the node.
 
         Raises:
             Timeout: The node did not reply in time.
@@ -78,16 +90,20 @@ class Connection:
         arrived = threading.Event()
         sent: list[Future] = []
         asked: frozenset[bytes] = frozenset()
+        again = math.inf
         try:
             while not arrived.is_set():
                 now = time.monotonic()
                 servers = self._servers(client)
-                if servers - asked and (now < end or not sent):
+                unheard = client not in self._heard and not changes and now >= again
+                if (servers - asked or (servers and unheard)) and (now < end or not sent):
                     sent.append(self._send(client, request_for(max(end - now, 1e-3)), arrived))
+                    again = now + UNHEARD if len(sent) < MOST_SENT else math.inf
                 asked = servers
                 if now >= end + (GRACE if servers else 0.0):
                     raise _late(client, bool(servers), bool(sent))
                 arrived.wait(LOOK if servers else SOON)
+            self._heard.add(client)
             return next(future.result() for future in sent if future.done())
         finally:
             with suppress(Exception):  # closed meanwhile
