@@ -6,9 +6,9 @@ import pytest
 
 from training.evaluate import evaluate, read_scenes
 
-# Measured on these scenes: 0.829, 0.902 and 0.960. Floors, so that a change is noticed; the aims
+# Measured on these scenes: 0.870, 0.902 and 0.955. Floors, so that a change is noticed; the aims
 # and the figures on 200 scenes are in training/REPORT.md.
-ACCURACY, RECALL, AUROC = 0.82, 0.87, 0.91
+ACCURACY, RECALL, AUROC = 0.83, 0.87, 0.91
 SCENES = Path(__file__).parent / "data" / "scenes"
 
 
