@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from test.support.domains import free_domain
 from textregion_ros.app.demo_robot import running_node
 from textregion_ros.app.recording import load_recording
 
 ROOT = Path(__file__).parents[2]
 NODE = [sys.executable, "-m", "test.support.truth_node", "truthful"]
-DOMAIN = (os.getpid() + 50) % 100 + 1
 # The camera the README's program leaves to the robot.
 CAMERA = """
 import rclpy
@@ -36,8 +36,8 @@ def program(word):
 
 def test_the_robot_program_is_answered(tmp_path):
     robot = program("rclpy").replace('"spoon"', '"blue mug", "spoon"')
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)}
-    with running_node(NODE, DOMAIN, tmp_path / "node.log"):
+    with free_domain() as domain, running_node(NODE, domain, tmp_path / "node.log"):
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
         camera = subprocess.Popen([sys.executable, "-c", CAMERA], env=environment)
         try:
             said = subprocess.run(
