@@ -44,6 +44,7 @@ from textregion_ros.node.scenes import KeptFrames, Scenes
 from textregion_ros.node.services import Services
 from textregion_ros.node.standing import Settings, StandingWork
 from textregion_ros.node.topics import DETECTIONS
+from textregion_ros.node.transitions import refuse_what_does_not_fit
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 UNCONFIGURED = "the node is not configured"
@@ -69,6 +70,7 @@ class TextRegionNode(LifecycleNodeMixin, Node):
         Node.__init__(self, "textregion", **options)
         self._free = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._free)
+        refuse_what_does_not_fit(self._service_change_state, self.get_logger())
         self._load_model = load
         self._engine = Engine(lambda: self.get_clock().now().nanoseconds)
         self._standing = StandingWork(
